@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every suite has: the harness, a short temporary folder, and a check
+that no process of ours outlives the session."""
+
+import os
+import signal
+import sys
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+from harness import folder as folders  # noqa: E402
+from harness import process  # noqa: E402
+
+
+def pytest_configure(config):
+    del config
+    os.umask(0o077)
+    for name in list(os.environ):
+        if name.lower().endswith("_proxy") or name == "NGINX":
+            del os.environ[name]
+    process.adopt()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+@pytest.fixture
+def folder():
+    """A temporary folder with a short path."""
+    with folders.temporary() as path:
+        yield path
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_is_left():
+    """Fails the session when a process that we started still runs."""
+    yield
+    running = process.left()
+    for pid in running:
+        process.end(pid, 2)
+    assert not running, f"still running at the end: {running}"

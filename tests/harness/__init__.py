@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Real parts for the tests and for ./demo, each a context manager:
+
+    peers     where the unpacked servers and our own programs are
+    folder    a temporary folder with a short path, and who may look into it
+    ports     free ports that stay ours
+    process   start, watch and end a program, by its pid
+    nginx     nginx with the bridge
+    pebble    a CA, with a DNS server that answers 127.0.0.1 for every name
+    agent     acme-agent with its configuration, and acmectl
+    tls       handshakes that return what was served
+    load      a client that opens a new connection for each request
+    scrub     searches what a test left behind for private keys and tokens
+
+Nothing here needs more than Debian's python3 and python3-cryptography.
+"""

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Temporary folders: short, because the path of a Unix socket must stay under
+108 bytes, and outside the checkout, whose path may be long or hold spaces."""
+
+import contextlib
+import os
+import pwd
+import shutil
+import tempfile
+
+
+@contextlib.contextmanager
+def temporary(prefix="acme-", keep=False):
+    """A folder for one test, removed at the end. Workers of a root nginx may
+    pass through it, nobody else may list it."""
+    path = tempfile.mkdtemp(prefix=prefix, dir="/tmp")
+    os.chmod(path, 0o711 if os.getuid() == 0 else 0o700)
+    try:
+        yield path
+    finally:
+        if not keep:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def make(path, mode=0o700, owner=None):
+    """Makes a folder with exactly this mode, whatever the umask; as root
+    optionally for another user."""
+    os.makedirs(path, exist_ok=True)
+    os.chmod(path, mode)
+    if owner and os.getuid() == 0:
+        user = pwd.getpwnam(owner)
+        os.chown(path, user.pw_uid, user.pw_gid)
+    return path
+
+
+def write(path, data, mode=0o600, owner=None):
+    """Writes a file with exactly this mode, whatever the umask."""
+    binary = data if isinstance(data, bytes) else data.encode()
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(binary)
+    os.chmod(path, mode)
+    if owner and os.getuid() == 0:
+        user = pwd.getpwnam(owner)
+        os.chown(path, user.pw_uid, user.pw_gid)
+    return path

@@ -2,7 +2,7 @@
 /*
  * acme/storage.h: where accounts, orders and certificates are kept.
  *
- * Keys are "a/b/c": one to sixteen components of 1 to 200 bytes, printable
+ * Keys are "a/b/c": one to sixteen components of 1 to 200 bytes each, printable
  * ASCII without "/", no component "." or "..", 512 bytes at most in all. A
  * prefix is component-wise ("a/b" holds "a/b/c" and not "a/bc"); the empty one
  * holds everything. Values are opaque bytes, at most 1 MiB.

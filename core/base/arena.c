@@ -77,3 +77,10 @@ void arena_reset(struct arena *a)
 	}
 	a->used = 0;
 }
+
+void arena_wipe(struct arena *a)
+{
+	for (struct arena_block *b = a->blocks; b; b = b->next)
+		explicit_bzero(b->bytes, b->used);
+	arena_reset(a);
+}

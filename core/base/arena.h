@@ -28,3 +28,6 @@ char *arena_printf(struct arena *a, const char *fmt, ...)
 
 /* Frees all blocks; the arena may be used again. */
 void arena_reset(struct arena *a);
+
+/* Overwrites all blocks first: for memory that a plugin may have put a key in. */
+void arena_wipe(struct arena *a);

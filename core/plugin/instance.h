@@ -9,6 +9,7 @@
 
 #include "base/err.h"
 #include "base/str.h"
+#include "conf/conf.h"
 #include "plugin/plugin.h"
 
 /*
@@ -23,13 +24,6 @@
  */
 struct instance;
 
-/* One line of the section: "key = value" as the operator wrote it. */
-struct instance_option {
-	const char *key, *value;
-	const char *file; /* NULL: not from a file */
-	int line;
-};
-
 /* What the agent does for an instance; any may be NULL (then refused). */
 struct instance_hooks {
 	void *arg;
@@ -40,12 +34,10 @@ struct instance_hooks {
 };
 
 struct instance_spec {
-	const char *plugin; /* its name */
-	const char *name;   /* of the section; "" for [storage] */
-	const char *file;   /* where the section begins, for messages */
-	int line;
-	const struct instance_option *options; /* without `plugin` itself */
-	size_t option_count;
+	const char *plugin;       /* its name */
+	const char *name;         /* of the section; "" for [storage] */
+	struct conf_place place;  /* where the section begins */
+	struct conf_raws options; /* its lines, without `plugin` itself */
 	struct instance_hooks hooks;
 	bool must_challenge, must_storage; /* what the section is for */
 };
@@ -56,9 +48,10 @@ struct instance_spec {
 int instance_open(struct plugins *p, const struct instance_spec *spec,
                   struct instance **out, struct err *e);
 
-/* Only the checks, without opening: for `acme-agent -t`. Secrets are read. */
+/* Only the checks, without opening: for `acme-agent -t`. Secrets are read. All
+ * that is wrong is added to `errors`; 0 or ERR_INVALID. */
 int instance_check(struct plugins *p, const struct instance_spec *spec,
-                   struct err *e);
+                   struct conf_errors *errors);
 
 /* Takes no more operations, lets those in flight end within `drain_ms` (0: they
  * are cancelled now), closes, frees, then calls fn (may be NULL) on the loop.
@@ -101,7 +94,7 @@ int op_err(const struct instance *i, const struct op_result *res,
            struct err *e);
 
 /* fn will not run; the plugin is told to stop. A stale handle is ignored. */
-void op_cancel(struct plugins *p, acme_op op);
+void op_cancel(acme_op op);
 
 /* ---- challenge ---- */
 

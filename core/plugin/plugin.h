@@ -14,6 +14,7 @@
  * first asked for and never unloaded. All on the loop's thread; loading reads
  * files, so it belongs to start and reload.
  */
+struct http_client;
 struct loop;
 struct plugins;
 
@@ -35,9 +36,10 @@ struct plugin {
 
 struct plugins_setup {
 	struct loop *loop;
-	const struct log *log; /* outlives the plugins */
-	const char *dir;       /* copied */
-	uid_t owner;           /* who may own files beside root: our own uid */
+	struct http_client *http; /* for the service; NULL: it is refused */
+	const struct log *log;    /* outlives the plugins */
+	const char *dir;          /* copied */
+	uid_t owner;              /* who may own files beside root: our own uid */
 };
 
 struct plugins *plugins_new(const struct plugins_setup *setup);

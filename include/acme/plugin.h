@@ -25,9 +25,9 @@ extern "C" {
 /* Types of options, with what the operator writes and where to read it. */
 #define ACME_STR    1u /* any text; option_str */
 #define ACME_INT    2u /* -9223372036854775808 ...; option_int */
-#define ACME_BOOL   3u /* yes/no, true/false, on/off, 1/0; option_bool */
-#define ACME_TIME   4u /* 10ms, 30s (also 30), 5m, 12h, 7d; option_int, ms */
-#define ACME_SIZE   5u /* 4096, 64k, 1m, 2g; option_int, bytes */
+#define ACME_BOOL   3u /* yes/no, on/off, true/false; option_bool */
+#define ACME_TIME   4u /* 250ms, 30s, 5m, 12h, 90d, 2w; option_int, ms */
+#define ACME_SIZE   5u /* 512, 64k, 16m, 1g; option_int, bytes */
 #define ACME_URL    6u /* http:// or https://; option_str */
 #define ACME_LIST   7u /* a, b, c; option_list */
 #define ACME_PATH   8u /* absolute path; option_str, NUL-terminated */

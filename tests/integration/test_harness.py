@@ -8,6 +8,7 @@ import pytest
 
 from harness import ports, process
 from harness.nginx import Nginx
+from harness.pebble import Pebble
 
 HELLO = "server {{ listen 127.0.0.1:{port}; location / {{ return 200 hello; }} }}"
 
@@ -41,3 +42,12 @@ def test_a_port_is_handed_out_once():
 def test_programs_see_no_proxy_and_no_nginx_variable():
     assert not any("proxy" in name.lower() for name in process.environment())
     assert "NGINX" not in process.environment()
+
+
+def test_pebble_starts_issues_its_root_and_keeps_its_ports(folder):
+    with Pebble(folder, http_port=ports.free(), validity=45) as ca:
+        first, directory = ca.root(), ca.directory
+        assert "BEGIN CERTIFICATE" in first
+        ca.restart()
+        assert ca.directory == directory and ca.root() != first
+    assert process.left() == {}

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* json/: bounded parsing, checked accessors, values that must not be taken. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

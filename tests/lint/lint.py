@@ -167,7 +167,7 @@ def header_jobs(files):
         if path.startswith("core/") and path.endswith(".h"):
             yield path, "gcc", "-std=gnu11", "-xc", "-D_GNU_SOURCE", "-Wall", "-Wextra"
         if path.startswith("include/acme/") and path.endswith(".h"):
-            yield path, "gcc", "-std=c99", "-xc", "-pedantic", "-Wall", "-Wextra", "-Wpadded"
+            yield path, "gcc", "-std=c99", "-xc", "-D_XOPEN_SOURCE=700", "-pedantic", "-Wall", "-Wextra", "-Wpadded"
             yield path, "g++", "-std=c++11", "-xc++", "-pedantic", "-Wall", "-Wextra"
 
 

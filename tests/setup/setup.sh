@@ -2,14 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # What ./check and ./demo share: install what is missing, unpack the servers
-# under test, build. Sourced from the top of the tree with $top set; each
-# function returns non-zero after it has said why. What they do goes to
-# build/setup.log, whose end is shown when something fails.
+# under test, build. Sourced with $top set; each function returns non-zero
+# after it has said why. What they do goes to a log in build/, whose end is
+# shown when something fails.
 
 export LC_ALL=C
 unset CDPATH NGINX
 peers=${top:?}/build/peers
-setup_log=$top/build/setup.log
+setup_log=$top/build/${0##*/}.log
 
 # The packages of the given kinds (build, check, peer), see the file.
 setup_list() {
@@ -29,15 +29,42 @@ setup_logged() {
 	fi
 }
 
-# One build or installation at a time in this tree, whoever runs it.
+# One build at a time in this tree, whoever runs it.
 setup_locked() {
-	mkdir -p "$top/build" || return
 	(
 		flock 9 || exit 1
-		: >"$setup_log"
 		"$@" 9>&-
 	) 9>"$top/build/.lock"
 }
+
+# setup_run COMMAND... waits for it in a way that Ctrl-C and kill end all of
+# it: it has a process group of its own. setup_on_exit cleans up afterwards.
+setup_run() {
+	set -m
+	"$@" </dev/null &
+	setup_pid=$!
+	set +m
+	wait "$setup_pid"
+	set -- $?
+	setup_pid=''
+	return "$1"
+}
+
+setup_interrupted() {
+	trap '' INT TERM HUP
+	if [ -n "$setup_pid" ]; then
+		kill -- -"$setup_pid" 2>/dev/null
+		wait "$setup_pid" 2>/dev/null
+	fi
+	echo "interrupted" >&2
+	exit "$1"
+}
+
+setup_pid=''
+trap 'setup_interrupted 130' INT
+trap 'setup_interrupted 143' TERM HUP
+mkdir -p "$top/build" || exit
+: >"$setup_log"
 
 setup_missing() {
 	local have

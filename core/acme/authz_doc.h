@@ -45,7 +45,7 @@ struct challenge_doc {
 /* An authorization object (RFC 8555 section 7.1.4), strings in the arena. */
 struct authz_doc {
 	enum authz_status status;
-	int64_t expires; /* Unix milliseconds, 0 if not said */
+	int64_t expires;              /* Unix milliseconds, 0 if not said */
 	struct identifier identifier; /* without "*." */
 	const struct challenge_doc *challenges;
 	size_t challenge_count;

@@ -17,8 +17,8 @@ struct payload_account {
 	const char *const *contacts; /* "mailto:..."; a bare address gets it */
 	size_t contact_count;
 	bool terms_agreed;
-	bool only_existing;   /* find the account of this key, create none */
-	struct str binding;   /* of jws_bind(), or empty */
+	bool only_existing; /* find the account of this key, create none */
+	struct str binding; /* of jws_bind(), or empty */
 };
 
 /* newAccount (RFC 8555 section 7.3). */

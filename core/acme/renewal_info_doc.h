@@ -9,7 +9,7 @@
 
 /* When the CA wants a certificate renewed (RFC 9773 section 4.2). */
 struct renewal_info_doc {
-	int64_t start, end; /* Unix milliseconds, start < end */
+	int64_t start, end;      /* Unix milliseconds, start < end */
 	const char *explanation; /* URL for a person, or NULL */
 };
 

@@ -26,14 +26,14 @@ struct chain;
  * that the CA chose are printable. */
 struct chain_facts {
 	int64_t not_before, not_after; /* of the leaf, Unix milliseconds */
-	const char *serial;       /* "6f:0a:..." */
-	const char *subject;      /* of the leaf, RFC 2253; "" if empty */
-	const char *issuer;       /* of the leaf, RFC 2253 */
-	const char *issuer_cn;    /* common name of the leaf's issuer, or "" */
-	const char *root_cn;      /* of the issuer of the last one, or "" */
-	const char *const *sans;  /* lower-case DNS names, canonical addresses */
+	const char *serial;            /* "6f:0a:..." */
+	const char *subject;           /* of the leaf, RFC 2253; "" if empty */
+	const char *issuer;            /* of the leaf, RFC 2253 */
+	const char *issuer_cn;   /* common name of the leaf's issuer, or "" */
+	const char *root_cn;     /* of the issuer of the last one, or "" */
+	const char *const *sans; /* lower-case DNS names, canonical addresses */
 	size_t san_count;
-	enum key_kind kind;       /* of the leaf's key */
+	enum key_kind kind;           /* of the leaf's key */
 	char fingerprint[SHA256_HEX]; /* SHA-256 of the leaf's DER */
 };
 

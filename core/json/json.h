@@ -36,8 +36,7 @@ int json_get_str(const json_t *obj, const char *key, size_t max,
                  const char **out, struct err *e);
 int json_get_int(const json_t *obj, const char *key, int64_t min, int64_t max,
                  int64_t *out, struct err *e);
-int json_get_bool(const json_t *obj, const char *key, bool *out,
-                  struct err *e);
+int json_get_bool(const json_t *obj, const char *key, bool *out, struct err *e);
 int json_get_object(const json_t *obj, const char *key, const json_t **out,
                     struct err *e);
 int json_get_array(const json_t *obj, const char *key, size_t max,
@@ -47,8 +46,8 @@ int json_get_array(const json_t *obj, const char *key, size_t max,
  * of the wrong type is still an error. */
 int json_opt_str(const json_t *obj, const char *key, size_t max,
                  const char **out, struct err *e);
-int json_opt_int(const json_t *obj, const char *key, int64_t none,
-                 int64_t min, int64_t max, int64_t *out, struct err *e);
+int json_opt_int(const json_t *obj, const char *key, int64_t none, int64_t min,
+                 int64_t max, int64_t *out, struct err *e);
 int json_opt_bool(const json_t *obj, const char *key, bool none, bool *out,
                   struct err *e);
 int json_opt_object(const json_t *obj, const char *key, const json_t **out,

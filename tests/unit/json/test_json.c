@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Documents, and what is no document. */
 /* json/: bounded parsing, checked accessors, values that must not be taken. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -100,7 +101,8 @@ static void size_is_bounded(void **state)
 	memcpy(text, "{}", 2);
 	assert_int_equal(json_read((struct str){ text, len }, &json, &e),
 	                 ERR_INVALID);
-	assert_int_equal(json_read((struct str){ text, len - 1 }, &json, &e), 0);
+	assert_int_equal(json_read((struct str){ text, len - 1 }, &json, &e),
+	                 0);
 	json_decref(json);
 	free(text);
 }
@@ -136,8 +138,9 @@ static void members_are_checked_and_named(void **state)
 	assert_string_equal(e.text, "\"a\" has over 1 items");
 	assert_int_equal(json_get_object(json, "o", &sub, &e), 0);
 	assert_int_equal(json_get_object(json, "a", &sub, &e), ERR_INVALID);
-	assert_int_equal(json_get_str(json_object_get(json, "a"), "k", 1, &s,
-	                              &e), ERR_INVALID);
+	assert_int_equal(
+	    json_get_str(json_object_get(json, "a"), "k", 1, &s, &e),
+	    ERR_INVALID);
 	assert_string_equal(e.text, "expected an object with \"k\"");
 	json_decref(json);
 }
@@ -196,7 +199,7 @@ int main(void)
 		cmocka_unit_test(size_is_bounded),
 		cmocka_unit_test(members_are_checked_and_named),
 		cmocka_unit_test(
-			optional_members_may_be_absent_or_null_not_wrong),
+		    optional_members_may_be_absent_or_null_not_wrong),
 		cmocka_unit_test(items_are_checked_and_counted),
 	};
 

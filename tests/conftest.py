@@ -2,6 +2,7 @@
 """What every suite has: the harness, a short temporary folder, and a check
 that no process of ours outlives the session."""
 
+import glob
 import os
 import signal
 import sys
@@ -29,6 +30,16 @@ def folder():
     """A temporary folder with a short path."""
     with folders.temporary() as path:
         yield path
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A failure shows the ends of all logs in the test's folder."""
+    report = (yield).get_result()
+    where = getattr(item, "funcargs", {}).get("folder")
+    if call.when == "call" and report.failed and where:
+        for path in sorted(glob.glob(f"{glob.escape(where)}/**/*.log", recursive=True)):
+            report.sections.append((os.path.relpath(path, where), process.tail(path, 40)))
 
 
 @pytest.fixture(scope="session", autouse=True)

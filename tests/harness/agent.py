@@ -11,7 +11,6 @@ plugins are copied into the folder, so that they belong to whom runs the
 tests, as the agent demands."""
 
 import contextlib
-import glob
 import json
 import os
 import shutil
@@ -78,8 +77,6 @@ class Agent:
         self.socket = os.path.join(self.run_dir, "control.sock")
         self.segment = os.path.join(self.run_dir, "segment.1")
         self.log = os.path.join(self.home, "agent.log")
-        for plugin in glob.glob(os.path.join(peers.plugin_dir(), "*.so")):
-            os.chmod(shutil.copy(plugin, self.plugin_dir), 0o755)
         self.agent = {"run_dir": self.run_dir, "state_dir": self.state_dir,
                       "plugin_dir": self.plugin_dir, **(agent or {})}
         self.storage = {"plugin": "file", "path": os.path.join(self.state_dir, "store"),
@@ -88,8 +85,10 @@ class Agent:
         self.issuers, self.challenges = issuers or {}, challenges or {}
         self.certificates = certificates or {}
         self.env = environment(**(env or {}))
+        self.mask = None            # its umask
+        self.copy_plugins = True
         self.program = None
-        self._words = ()
+        self.ready_after = None     # seconds from start to READY
         self.set_conf()
 
     def set_conf(self, extra=""):
@@ -109,6 +108,13 @@ class Agent:
         """Writes one file of conf.d; returns its path."""
         return folders.write(os.path.join(self.conf_dir, "conf.d", name), text, 0o644)
 
+    def stage_plugins(self):
+        """Copies the plugins that were built, once."""
+        if self.copy_plugins:
+            self.copy_plugins = False
+            for plugin in peers.plugins():
+                os.chmod(shutil.copy(plugin, self.plugin_dir), 0o755)
+
     # -- the process ------------------------------------------------------
 
     @property
@@ -116,11 +122,14 @@ class Agent:
         return self.program.pid if self.program else None
 
     def _as_user(self):
-        return {"user": self.user, "extra_groups": []} \
-            if self.user and os.getuid() == 0 else {}
+        popen = {} if self.mask is None else {"umask": self.mask}
+        if self.user and os.getuid() == 0:
+            popen.update(user=self.user, group=folders.group_of(self.user), extra_groups=[])
+        return popen
 
     def start(self, *words, ready=True, seconds=20):
         """Starts it and waits until it says READY (see ready_after)."""
+        self.stage_plugins()
         notify = os.path.join(self.home, "notify")
         with contextlib.suppress(FileNotFoundError):
             os.unlink(notify)
@@ -131,8 +140,7 @@ class Agent:
             begun = time.monotonic()
             self.program = Program(
                 [peers.agent(), "-c", self.conf, *words], self.log,
-                user=self.user if os.getuid() == 0 else None,
-                env={**self.env, "NOTIFY_SOCKET": notify})
+                env={**self.env, "NOTIFY_SOCKET": notify}, **self._as_user())
             if ready:
                 try:
                     self.program.wait_for(lambda: _ready(heard), seconds, "READY")
@@ -191,6 +199,7 @@ class Agent:
 
     def once(self, *words, timeout=60):
         """Runs the agent to its end: -t, publish, --version."""
+        self.stage_plugins()
         return run([peers.agent(), "-c", self.conf, *words], timeout, self.env,
                    **self._as_user())
 

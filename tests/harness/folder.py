@@ -3,6 +3,7 @@
 108 bytes, and outside the checkout, whose path may be long or hold spaces."""
 
 import contextlib
+import grp
 import os
 import pwd
 import shutil
@@ -44,3 +45,8 @@ def write(path, data, mode=0o600, owner=None):
         user = pwd.getpwnam(owner)
         os.chown(path, user.pw_uid, user.pw_gid)
     return path
+
+
+def group_of(user):
+    """The name of a user's own group."""
+    return grp.getgrgid(pwd.getpwnam(user).pw_gid).gr_name

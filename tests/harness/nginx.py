@@ -80,7 +80,7 @@ class Nginx:
     def _run(self, *words):
         extra = {}
         if self.user and os.getuid() == 0:
-            extra = {"user": self.user, "group": _group(self.user), "extra_groups": []}
+            extra = {"user": self.user, "group": folders.group_of(self.user), "extra_groups": []}
         return subprocess.run(
             [self.binary, "-p", self.home + "/", "-c", self.conf,
              "-e", self.error_log, *words],
@@ -186,9 +186,3 @@ def _title(pid):
             return file.read().replace(b"\0", b" ").decode(errors="replace")
     except OSError:
         return ""
-
-
-def _group(user):
-    import grp
-    import pwd
-    return grp.getgrgid(pwd.getpwnam(user).pw_gid).gr_name

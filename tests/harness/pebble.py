@@ -26,14 +26,14 @@ from . import peers, ports
 from .process import Program, environment
 
 
-def _name(text):
+def common_name(text):
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
 
 
 def _certificate(subject, key, issuer, issuer_key, extensions):
     now = datetime.datetime.utcnow()
     builder = (x509.CertificateBuilder()
-               .subject_name(_name(subject)).issuer_name(_name(issuer))
+               .subject_name(common_name(subject)).issuer_name(common_name(issuer))
                .public_key(key.public_key()).serial_number(x509.random_serial_number())
                .not_valid_before(now - datetime.timedelta(hours=1))
                .not_valid_after(now + datetime.timedelta(days=30)))

@@ -4,6 +4,7 @@ build/peers, and what our own build made. ACME_BUILD names another build
 folder than build/dev."""
 
 import functools
+import glob
 import os
 import subprocess
 
@@ -71,9 +72,14 @@ def tool(name):
     return _built(name)
 
 
-def plugin_dir():
-    """The folder that holds the built plugins, flat, as installed."""
-    return os.path.dirname(_built("file.so"))
+def plugins():
+    """All built plugins."""
+    found = [path for kind in ("challenge", "storage")
+             for path in glob.glob(os.path.join(glob.escape(BUILD), f"plugins/{kind}/**/*.so"),
+                                   recursive=True)]
+    if not found:
+        raise Missing(f"no plugin was built in {BUILD}")
+    return found
 
 
 def sanitizer_env(path):

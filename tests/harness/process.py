@@ -116,11 +116,9 @@ def left():
 class Program:
     """A program in the foreground whose output goes to a file."""
 
-    def __init__(self, argv, log, user=None, cwd="/", env=None, **popen):
+    def __init__(self, argv, log, cwd="/", env=None, **popen):
         self.log = log
         self.argv = [str(word) for word in argv]
-        if user:
-            popen.update(user=user, group=popen.pop("group", None), extra_groups=[])
         with open(log, "ab") as output:
             self.child = subprocess.Popen(
                 self.argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output,

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is stored is served first: before plugins, network or a wrong
+configuration can stop it, and after a reboot."""
+
+import os
+import shutil
+import signal
+import time
+
+import pytest
+
+from harness import folder as folders
+from harness import peers, tls
+from harness.agent import run
+from harness.process import wait_for
+
+from test_issue import served
+
+
+def issued(make, names=("a.test",)):
+    """A stage with certificates, root written, everything stopped."""
+    stage = make(sites=[[name] for name in names]).start()
+    for name in names:
+        served(stage, name)
+    stage.root = stage.ca.write_root()
+    stage.serial = tls.handshake(stage.tls_port, names[0], stage.root).serial
+    stage.stop()
+    return stage
+
+
+def reboot(stage):
+    """Nothing runs and the run directory is empty, as after a boot."""
+    shutil.rmtree(stage.agent.run_dir)
+    folders.make(stage.agent.run_dir, 0o755, stage.agent.user)
+
+
+def test_after_a_reboot_nginx_serves_before_any_ca_was_asked(make):
+    stage = issued(make)
+    reboot(stage)
+    stage.agent.start()
+    assert stage.agent.ready_after < 2
+    stage.nginx.start()
+    assert tls.handshake(stage.tls_port, "a.test", stage.root).serial == stage.serial
+
+
+def test_publish_alone_and_then_nginx(make):
+    stage = issued(make)
+    reboot(stage)
+    result = stage.agent.once("publish")
+    assert result.code == 0, result
+    stage.nginx.start()
+    assert tls.handshake(stage.tls_port, "a.test", stage.root).serial == stage.serial
+
+
+def test_publish_needs_no_configuration_at_all(make):
+    stage = issued(make)
+    reboot(stage)
+    result = run([peers.agent(), "publish", "--run-dir", stage.agent.run_dir,
+                  "--state-dir", stage.agent.state_dir], env=stage.agent.env)
+    assert result.code == 0, result
+    stage.nginx.start()
+    assert tls.handshake(stage.tls_port, "a.test", stage.root).serial == stage.serial
+
+
+def test_a_refused_configuration_still_publishes(make):
+    stage = issued(make)
+    reboot(stage)
+    path = stage.agent.write_conf("60-wrong.ini", "[certificate x]\nnmaes = x.test\n")
+    stage.agent.start(ready=False)
+    wait_for(lambda: os.path.exists(stage.agent.segment), 10, "segment")
+    stage.agent.wait_log("60-wrong.ini:2")
+    assert f"{os.path.basename(path)}:2" in stage.agent.log_text()
+    stage.nginx.start()
+    assert tls.handshake(stage.tls_port, "a.test", stage.root).serial == stage.serial
+
+
+@pytest.mark.parametrize("how", ["no plugin", "storage gone"])
+def test_publishing_needs_no_plugin(make, how):
+    stage = issued(make)
+    reboot(stage)
+    if how == "no plugin":
+        shutil.rmtree(stage.agent.plugin_dir)
+        folders.make(stage.agent.plugin_dir, 0o755)
+        stage.agent.copy_plugins = False
+    else:
+        os.rename(stage.agent.storage["path"], stage.agent.storage["path"] + ".gone")
+    stage.agent.start(ready=False)
+    wait_for(lambda: os.path.exists(stage.agent.segment), 10, "segment")
+    stage.nginx.start()
+    assert tls.handshake(stage.tls_port, "a.test", stage.root).serial == stage.serial
+
+
+def test_workers_that_start_without_an_agent_serve_everything(make):
+    stage = make(sites=[["a.test"], ["b.test"]]).start()
+    serials = [served(stage, name).serial for name in ("a.test", "b.test")]
+    stage.agent.kill()
+    stage.nginx.reload()
+    stage.nginx.stop()
+    stage.nginx.start()
+    root = stage.ca.write_root()
+    assert [tls.handshake(stage.tls_port, name, root).serial
+            for name in ("a.test", "b.test")] == serials
+
+
+def test_a_crashed_worker_comes_back_with_everything(make):
+    stage = make(sites=[["a.test"]]).start()
+    serial = served(stage, "a.test").serial
+    stage.agent.kill()
+    before = stage.nginx.workers()
+    for pid in before:
+        os.kill(pid, signal.SIGKILL)
+    stage.nginx.wait_workers(other_than=before)
+    root = stage.ca.write_root()
+    assert tls.handshake(stage.tls_port, "a.test", root).serial == serial
+
+
+def test_a_restarted_agent_orders_nothing_that_is_there(make):
+    stage = make(sites=[["a.test"], ["b.test"]]).start()
+    for name in ("a.test", "b.test"):
+        served(stage, name)
+    orders = stage.ca.requests("/order-plz")
+    for _ in range(3):
+        stage.agent.stop()
+        stage.agent.start().wait_socket()
+    stage.agent.wait_valid("a.test", "b.test")
+    time.sleep(1)
+    assert stage.ca.requests("/order-plz") == orders
+
+
+def test_sigterm_ends_it_with_0_and_removes_the_socket(agent_only):
+    agent = agent_only().agent
+    agent.start().wait_socket()
+    program = agent.program
+    assert agent.stop() == 0, program.text()
+    assert not os.path.exists(agent.socket)

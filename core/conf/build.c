@@ -21,7 +21,7 @@
 #include "conf/schema.h"
 #include "conf/value.h"
 
-enum { SECTION_KEYS_MAX = 1000 };
+enum { SECTION_KEYS_MAX = 1000, SOCKET_PATH_MAX = 107 };
 
 struct kind {
 	const struct ini_section **sections;
@@ -359,12 +359,12 @@ static void build_agent(struct build *b)
 	fill(b, SCHEMA_AGENT, s, &b->conf->agent);
 	if (s)
 		b->conf->agent.place = s->place;
-	/* sun_path; "/control.sock" */
-	if (strlen(b->conf->agent.run_dir) > 107 - 13)
+	size_t len = strlen(b->conf->agent.run_dir) + strlen("/control.sock");
+	if (len > SOCKET_PATH_MAX)
 		conf_error(b->errors, ini_find(s, "run_dir")->place,
-			   "run_dir: path of %zu bytes; at most 94, so that "
-			   "the socket in it has a name",
-			   strlen(b->conf->agent.run_dir));
+			   "run_dir: the path of the control socket in it "
+			   "would have %zu bytes; at most %d",
+			   len, SOCKET_PATH_MAX);
 }
 
 static void build_storage(struct build *b)

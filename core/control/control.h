@@ -25,7 +25,7 @@ struct loop;
 /* What a peer may do; each includes those before it. */
 enum control_who {
 	CONTROL_NOBODY,
-	CONTROL_WORKER,   /* ping, status, ask: members of an nginx group */
+	CONTROL_WORKER,   /* ping, ask, status of a name: an nginx's group */
 	CONTROL_DECLARER, /* declare: users named in an [nginx] section */
 	CONTROL_OWNER,    /* everything: root and the agent's own user */
 };
@@ -92,7 +92,7 @@ void control_allow(struct control *control, const uid_t *users, size_t nusers,
 
 /* Sends {"event":NAME,"at":TIME, and the members of `values`} to all that
  * watch; takes `values` (an object or NULL). A watcher that does not read is
- * told how much it missed. */
+ * dropped. */
 void control_event(struct control *control, const char *name, json_t *values);
 /* Is anybody watching? Spares making values for nobody. */
 bool control_watched(const struct control *control);

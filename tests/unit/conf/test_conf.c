@@ -229,7 +229,7 @@ static void what_is_wrong_is_said(void **state)
 	refused(
 	    "[agent]\nrun_dir = /tmp/ooooooooooooooooooooooooooooooooooooo"
 	    "oooooooooooooooooooooooooooooooooooooooooooooooooooooooooooo\n",
-	    "at most 94");
+	    "would have 115 bytes; at most 107");
 }
 
 static void names_that_nginx_may_declare(void **state)

@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# The programs.
+file(GLOB sources CONFIGURE_DEPENDS ctl/*.c)
+add_executable(acmectl ${sources})
+target_include_directories(acmectl PRIVATE ${PROJECT_SOURCE_DIR}/include)
+target_link_libraries(acmectl PRIVATE core_base core_conf PkgConfig::JANSSON)
+set_target_properties(acmectl PROPERTIES
+	RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
+install(TARGETS acmectl RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})

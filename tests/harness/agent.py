@@ -212,6 +212,10 @@ class Agent:
     def ctl(self, *words, timeout=60):
         return run([peers.acmectl(), "--socket", self.socket, *words], timeout)
 
+    def renew(self, name, wait=True):
+        """acmectl renew: did it end well, or with wait=False, begin?"""
+        return self.ctl("renew", name, *([] if wait else ["--no-wait"])).code == 0
+
     def ask(self, method, params=None, **kwargs):
         """One call over the control socket; the whole answer."""
         return ask(self.socket, method, params, **kwargs)

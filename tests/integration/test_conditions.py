@@ -98,11 +98,11 @@ def test_no_descriptor_is_lost_over_fifty_renewals(make):
 
     def count():
         return len(os.listdir(f"/proc/{stage.agent.pid}/fd"))
-    stage.agent.ctl("renew", "a.test")
+    stage.agent.renew("a.test", wait=False)
     time.sleep(1)
     before = count()
     for _ in range(50):
-        stage.agent.ctl("renew", "a.test")
+        stage.agent.renew("a.test", wait=False)
         stage.agent.wait_valid("a.test")
     time.sleep(1)
     assert count() <= before + 2

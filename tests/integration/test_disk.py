@@ -23,14 +23,14 @@ def test_a_full_disk_loses_nothing(make, fault_env, where):
     stage.start()
     before = served(stage, "a.test").serial
     folders.write(flag, "")
-    stage.agent.ctl("renew", "a.test")
+    stage.agent.renew("a.test", wait=False)
     found = wait_for(lambda: "No space left" in stage.agent.log_text()
-                     or stage.agent.status()["a.test"].get("error"), 30, "an alarm")
+                     or stage.agent.status()["a.test"].get("last_error"), 30, "an alarm")
     assert found and alive(stage.agent.pid)
     root = stage.ca.write_root()
     assert tls.handshake(stage.tls_port, "a.test", root).serial == before
     os.unlink(flag)
-    stage.agent.ctl("renew", "a.test")
+    stage.agent.renew("a.test", wait=False)
     wait_for(lambda: tls.handshake(stage.tls_port, "a.test", root).serial != before, 30,
              "the new certificate, once there is space")
 

@@ -111,11 +111,11 @@ def test_at_random_while_renewing(make):
     served(stage, "a.test")
     with Load(stage.tls_port, ["a.test"], stage.ca.write_root(), rate=30) as load:
         for number in range(20):
-            stage.agent.ctl("renew", "a.test")
+            stage.agent.renew("a.test", wait=False)
             time.sleep(0.013 * number)
             stage.agent.kill()
             stage.agent.start().wait_socket()
     assert load.errors == []
     before = served(stage, "a.test").serial
-    stage.agent.ctl("renew", "a.test")
+    stage.agent.renew("a.test", wait=False)
     wait_for(lambda: served(stage, "a.test").serial != before, 20, "new certificate")

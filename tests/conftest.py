@@ -4,6 +4,7 @@ that no process of ours outlives the session."""
 
 import glob
 import os
+import re
 import signal
 import sys
 
@@ -25,11 +26,22 @@ def pytest_configure(config):
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
+SANITIZER = re.compile(r"ERROR: (Address|Leak|Thread)Sanitizer|runtime error:")
+
+
+def logs(path):
+    return sorted(glob.glob(f"{glob.escape(path)}/**/*.log", recursive=True))
+
+
 @pytest.fixture
 def folder():
-    """A temporary folder with a short path."""
+    """A temporary folder with a short path. A sanitizer's report in any log
+    there fails the test."""
     with folders.temporary() as path:
         yield path
+        reports = [f"{log}: {line}" for log in logs(path) for line in open(log, errors="replace")
+                   if SANITIZER.search(line)]
+        assert not reports
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -38,7 +50,7 @@ def pytest_runtest_makereport(item, call):
     report = (yield).get_result()
     where = getattr(item, "funcargs", {}).get("folder")
     if call.when == "call" and report.failed and where:
-        for path in sorted(glob.glob(f"{glob.escape(where)}/**/*.log", recursive=True)):
+        for path in logs(where):
             report.sections.append((os.path.relpath(path, where), process.tail(path, 40)))
 
 

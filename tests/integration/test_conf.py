@@ -22,7 +22,7 @@ WRONG = {
     "bad key type": ("[certificate x]\nissuer = pebble\nnames = x.test\nkey = rsa:1024\n", 4, "rsa:2048"),
     "binary junk": ("[certificate x]\nissuer = pebble\n\x01\x02\x7f\x1b[2J = 1\n", 3, ""),
     "no equals sign": ("[certificate x]\nissuer pebble\n", 2, ""),
-    "a literal secret": ("[challenge h]\nplugin = hello\nno_such_option = x\n", 3, "no_such_option"),
+    "unknown option of a plugin": ("[challenge h]\nplugin = hello\nno_such_option = x\n", 3, "no_such_option"),
 }
 
 

@@ -8,6 +8,7 @@
  *   names        which identifiers, and under which name the agent knows them
  *   seed         makes nginx accept servers without "ssl_certificate"
  *   segment      the file in which the agent publishes, and look-ups in it
+ *   bundle       from there to objects of OpenSSL
  *   certificate  the certificate callback
  *   placeholder  a self-signed certificate for the time before the first one
  *   challenge    answers to http-01
@@ -139,6 +140,16 @@ typedef struct {
 } ngx_http_acme_bridge_srv_conf_t;
 
 
+/* what a look-up of a certificate brought */
+
+typedef struct {
+    ngx_http_acme_bridge_bundle_t     *bundle;
+    const char                        *error;     /* why there is none */
+    uint64_t                           version;   /* if it was found */
+    ngx_uint_t                         found;
+} ngx_http_acme_bridge_find_t;
+
+
 /* whoever sees a new epoch finds the new records */
 #define ngx_http_acme_bridge_load(word)                                       \
     __atomic_load_n(word, __ATOMIC_ACQUIRE)
@@ -175,12 +186,19 @@ ngx_fd_t ngx_http_acme_bridge_run_dir(ngx_cycle_t *cycle,
     ngx_http_acme_bridge_main_conf_t *bmcf, struct stat *st);
 
 
+/* bundle */
+
+enum acme_segment_result ngx_http_acme_bridge_bundle_find(
+    ngx_http_acme_bridge_srv_conf_t *bscf, ngx_http_acme_bridge_find_t *find);
+void ngx_http_acme_bridge_bundle_free(ngx_http_acme_bridge_bundle_t *bundle);
+ngx_uint_t ngx_http_acme_bridge_key_type(EVP_PKEY *key);
+
+
 /* certificate */
 
 int ngx_http_acme_bridge_cert_cb(ngx_ssl_conn_t *ssl_conn, void *arg);
 ngx_int_t ngx_http_acme_bridge_cert_init(ngx_conf_t *cf,
     ngx_http_acme_bridge_srv_conf_t *bscf);
-void ngx_http_acme_bridge_bundle_free(ngx_http_acme_bridge_bundle_t *bundle);
 
 
 /* placeholder */

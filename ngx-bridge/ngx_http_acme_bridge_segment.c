@@ -268,8 +268,8 @@ ngx_http_acme_bridge_segment_attach(ngx_http_acme_bridge_main_conf_t *bmcf,
 
             ngx_log_error(NGX_LOG_ERR, log,
                           (rc == ACME_SEGMENT_IO) ? ngx_errno : 0,
-                          "acme: \"%V/" NGX_HTTP_ACME_BRIDGE_SEGMENT "\" cannot "
-                          "be used: %s", &bmcf->run_dir,
+                          "acme: \"%V/" NGX_HTTP_ACME_BRIDGE_SEGMENT "\" can"
+                          "not be used: %s", &bmcf->run_dir,
                           acme_segment_result_text(rc));
         }
 

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Secrets by reference: see credential.h. */
+/*
+ * Secrets by reference (credential.h): in a file, in the environment, or handed
+ * over by the service manager. The content passes through wiped memory only,
+ * and no message repeats it.
+ */
 #include "plugin/credential.h"
 
 #include <limits.h>

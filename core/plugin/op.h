@@ -155,7 +155,7 @@ void instance_settle(struct instance *inst);
 /* The root was freed: the end of the instance. */
 void instance_gone(struct instance *inst);
 
-/* ---- host.c ---- */
+/* ---- host.c, service.c ---- */
 
 extern const acme_host HOST;
 

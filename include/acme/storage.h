@@ -3,9 +3,10 @@
  * acme/storage.h: where accounts, orders and certificates are kept.
  *
  * Keys are "a/b/c": one to sixteen components of 1 to 200 bytes each, printable
- * ASCII without "/", no component "." or "..", 512 bytes at most in all. A
- * prefix is component-wise ("a/b" holds "a/b/c" and not "a/bc"); the empty one
- * holds everything. Values are opaque bytes, at most 1 MiB.
+ * ASCII without "/", no component "." or "..", 512 bytes at most in all. Where
+ * "a/b" is a key, "a" is none: a storage may answer ACME_INVALID. A prefix is
+ * component-wise ("a/b" holds "a/b/c", neither "a/bc" nor "a/b" itself); the
+ * empty one holds everything. Values are opaque bytes, at most 1 MiB.
  *
  *  - One certificate is one value (key, chain and metadata together), so nobody
  *    needs a transaction over several keys.
@@ -73,9 +74,10 @@ typedef struct acme_storage_ops {
 	/* A lease that is gone is ACME_OK. */
 	void (*unlock)(void *self, acme_op op, acme_str name, acme_str lease);
 	/* Emits changes (key, version, perhaps value; or DELETED; or RESYNC)
-	 * below `prefix` from `point` on (empty: from now; one it does not
-	 * know: RESYNC first). May merge and may repeat. Never completes by
-	 * itself; when it breaks, ACME_RETRY: the host lists and re-arms. */
+	 * below `prefix` from `point` on. Without a point, or with one that it
+	 * does not know, it emits RESYNC once it is armed, so that nothing is
+	 * lost between watch and list. May merge and may repeat. Never completes
+	 * by itself; when it breaks, ACME_RETRY: the host watches again. */
 	void (*watch)(void *self, acme_op op, acme_str prefix, acme_str point);
 } acme_storage_ops;
 

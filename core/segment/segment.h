@@ -28,12 +28,15 @@ enum segment_flags {
 	/* Make a segment of a file that holds something else. Its inode and
 	 * size stay. Without this flag ERR_INVALID. */
 	SEGMENT_REPAIR = 1,
+	/* Survive a power failure: each function returns when its work is on
+	 * the disk, and nothing is named before it is. For a replica. */
+	SEGMENT_DURABLE = 2,
 };
 
 struct segment_opts {
 	mode_t mode;      /* for example 0600; nothing beyond is left set */
 	uid_t uid;        /* owner of a new file; (uid_t)-1: as created */
-	gid_t gid;        /* group of a new file; (gid_t)-1: as created */
+	gid_t gid;        /* group; (gid_t)-1: as it is */
 	unsigned flags;   /* enum segment_flags */
 	int64_t grace_ms; /* from superseded to wiped; 0: at next collect */
 };
@@ -147,5 +150,5 @@ bool segment_has_garbage(const struct segment *s);
 /* Leaves a sign of life: Unix milliseconds. */
 void segment_heartbeat(struct segment *s, int64_t wall_ms);
 
-/* Waits until all is on the disk; for a replica. */
+/* Waits until all is on the disk, for those who do not want SEGMENT_DURABLE. */
 int segment_sync(struct segment *s, struct err *e);

@@ -169,6 +169,9 @@ struct conf_boot {
 
 void conf_boot(const char *path, struct conf_boot *out);
 
-#define CONF_PATH "/etc/acme-agent/acme-agent.ini"
+#ifndef ACME_SYSCONFDIR
+#define ACME_SYSCONFDIR "/etc"
+#endif
+#define CONF_PATH ACME_SYSCONFDIR "/acme-agent/acme-agent.ini"
 #define CONF_RUN_DIR "/run/acme-agent"
 #define CONF_STATE_DIR "/var/lib/acme-agent"

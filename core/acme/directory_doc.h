@@ -10,7 +10,8 @@
 
 /* The directory of a CA (RFC 8555 section 7.1.1), strings in the arena. */
 struct directory_doc {
-	const char *new_nonce, *new_account, *new_order, *revoke_cert;
+	const char *new_nonce, *new_account, *new_order;
+	const char *revoke_cert;  /* NULL if not offered */
 	const char *key_change;   /* NULL if not offered */
 	const char *renewal_info; /* RFC 9773; NULL if not offered */
 	const char *terms;        /* URL of the terms of service, or NULL */

@@ -26,10 +26,10 @@ struct order_doc {
 	int64_t expires; /* Unix milliseconds, 0 if not said */
 	const struct identifier *identifiers;
 	size_t identifier_count;
-	const char *const *authorizations; /* URLs */
+	const char *const *authorizations; /* URLs; at least one if pending */
 	size_t authorization_count;
 	const char *finalize;    /* URL; NULL only when valid or invalid */
-	const char *certificate; /* URL; present when valid, else maybe NULL */
+	const char *certificate; /* URL; present if valid, else maybe NULL */
 	const char *profile;     /* or NULL */
 	const struct err *error; /* why it is invalid, or NULL */
 };

@@ -26,11 +26,42 @@ const char *err_code_name(int code)
 	}
 }
 
+/* The length of the UTF-8 character at `p`, 0 if it is none or a control. */
+static int utf8_len(const unsigned char *p)
+{
+	static const struct {
+		unsigned char first, last, low, high, len;
+	} FORMS[] = {
+		{ 0x20, 0x7e, 0x00, 0xff, 1 }, { 0xc2, 0xc2, 0xa0, 0xbf, 2 },
+		{ 0xc3, 0xdf, 0x80, 0xbf, 2 }, { 0xe0, 0xe0, 0xa0, 0xbf, 3 },
+		{ 0xe1, 0xec, 0x80, 0xbf, 3 }, { 0xed, 0xed, 0x80, 0x9f, 3 },
+		{ 0xee, 0xef, 0x80, 0xbf, 3 }, { 0xf0, 0xf0, 0x90, 0xbf, 4 },
+		{ 0xf1, 0xf3, 0x80, 0xbf, 4 }, { 0xf4, 0xf4, 0x80, 0x8f, 4 },
+	};
+
+	for (size_t i = 0; i < sizeof FORMS / sizeof *FORMS; i++) {
+		if (*p < FORMS[i].first || *p > FORMS[i].last)
+			continue;
+		if (p[1] < FORMS[i].low || p[1] > FORMS[i].high)
+			return 0;
+		for (int k = 2; k < FORMS[i].len; k++)
+			if ((p[k] & 0xc0) != 0x80)
+				return 0;
+		return FORMS[i].len;
+	}
+	return 0;
+}
+
+/* Texts end in JSON and on terminals: UTF-8 without controls, also where a cut
+ * or a stranger broke it. */
 static void make_printable(char *text)
 {
-	for (unsigned char *p = (unsigned char *)text; *p; p++)
-		if (*p < 0x20 || *p == 0x7f)
-			*p = ' ';
+	for (unsigned char *p = (unsigned char *)text; *p;) {
+		int len = utf8_len(p);
+		if (len == 0)
+			*p = *p < 0x80 ? ' ' : '?';
+		p += len ? len : 1;
+	}
 }
 
 static void set_text(struct err *e, enum err_code code, const char *fmt,

@@ -129,9 +129,10 @@ static int read_date(const ASN1_TIME *from, int64_t *out)
 int chain_dates(const X509 *x509, int64_t *not_before, int64_t *not_after)
 {
 	return read_date(X509_get0_notBefore(x509), not_before) < 0 ||
-	               read_date(X509_get0_notAfter(x509), not_after) < 0
-	           ? -1
-	           : 0;
+	                       read_date(X509_get0_notAfter(x509), not_after) <
+	                               0
+	               ? -1
+	               : 0;
 }
 
 /* What a BIO collected, as heap text of bounded length; frees the BIO. */
@@ -139,10 +140,10 @@ static char *text_of(BIO *bio)
 {
 	char *bytes = NULL;
 	long len = BIO_get_mem_data(bio, &bytes);
-	char *text =
-	    mem_strndup(bytes ? bytes : "", len <= 0             ? 0
-	                                    : len > NAME_MAX_LEN ? NAME_MAX_LEN
-	                                                         : (size_t)len);
+	char *text = mem_strndup(bytes ? bytes : "", len <= 0 ? 0
+	                                             : len > NAME_MAX_LEN
+	                                                     ? NAME_MAX_LEN
+	                                                     : (size_t)len);
 
 	BIO_free(bio);
 	return text;
@@ -168,7 +169,7 @@ static char *common_name(const X509_NAME *name)
 	const X509_NAME_ENTRY *entry = X509_NAME_get_entry(name, at);
 	if (ASN1_STRING_print_ex(bio, X509_NAME_ENTRY_get_data(entry),
 	                         ASN1_STRFLGS_ESC_CTRL | ASN1_STRFLGS_ESC_MSB |
-	                             ASN1_STRFLGS_UTF8_CONVERT) < 0)
+	                                 ASN1_STRFLGS_UTF8_CONVERT) < 0)
 		ERR_clear_error();
 	return text_of(bio);
 }
@@ -255,7 +256,7 @@ static int read_sans(struct chain *c, const X509 *leaf, struct err *e)
 {
 	int found = 0, rc = 0;
 	GENERAL_NAMES *sans =
-	    X509_get_ext_d2i(leaf, NID_subject_alt_name, &found, NULL);
+		X509_get_ext_d2i(leaf, NID_subject_alt_name, &found, NULL);
 
 	if (sans)
 		rc = add_sans(c, sans, e);

@@ -33,7 +33,7 @@ static int add_name(GENERAL_NAMES *sans, struct str name)
 	int len = address(name, bytes);
 	GENERAL_NAME *general = GENERAL_NAME_new();
 	ASN1_STRING *value =
-	    len ? ASN1_OCTET_STRING_new() : ASN1_IA5STRING_new();
+		len ? ASN1_OCTET_STRING_new() : ASN1_IA5STRING_new();
 
 	if (!general || !value ||
 	    !ASN1_STRING_set(value, len ? (const void *)bytes : name.ptr,
@@ -101,7 +101,7 @@ int csr_new(const struct key *key, const struct str *names, size_t count,
 	    X509_REQ_set_pubkey(req, ossl_pkey(key)) != 1 ||
 	    add_sans(req, names, count) < 0 ||
 	    X509_REQ_sign(req, ossl_pkey(key), ossl_digest(key_kind_of(key))) <=
-	        0)
+	            0)
 		rc = ossl_fail(e, ERR_INVALID, "certificate request");
 	else
 		rc = append(req, der, e);

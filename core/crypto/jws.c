@@ -91,7 +91,7 @@ static size_t flatten(unsigned char sig[SIGNATURE_MAX], size_t len, int octets)
 	if (pair &&
 	    BN_bn2binpad(ECDSA_SIG_get0_r(pair), sig, octets) == octets &&
 	    BN_bn2binpad(ECDSA_SIG_get0_s(pair), sig + octets, octets) ==
-	        octets)
+	            octets)
 		done = (size_t)octets * 2;
 	ECDSA_SIG_free(pair);
 	return done;
@@ -104,12 +104,12 @@ static int sign_input(const struct key *key, const struct buf *input,
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	unsigned char sig[SIGNATURE_MAX];
 	size_t len = sizeof sig;
-	bool ok =
-	    ctx &&
-	    EVP_DigestSignInit(ctx, NULL, ossl_digest(kind), NULL,
-	                       ossl_pkey(key)) == 1 &&
-	    EVP_DigestSign(ctx, sig, &len, (const unsigned char *)input->ptr,
-	                   input->len) == 1;
+	bool ok = ctx &&
+	          EVP_DigestSignInit(ctx, NULL, ossl_digest(kind), NULL,
+	                             ossl_pkey(key)) == 1 &&
+	          EVP_DigestSign(ctx, sig, &len,
+	                         (const unsigned char *)input->ptr,
+	                         input->len) == 1;
 
 	EVP_MD_CTX_free(ctx);
 	if (ok && ALGS[kind].octets)

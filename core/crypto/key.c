@@ -91,10 +91,10 @@ enum key_kind ossl_key_kind(const EVP_PKEY *pkey)
 		EVP_PKEY_get_group_name(pkey, group, sizeof group, NULL);
 	for (int i = KEY_EC256; i < KEY_KINDS; i++) {
 		const struct kind *k = &KINDS[i];
-		bool same = k->group
-		                ? id == EVP_PKEY_EC && !strcmp(group, k->group)
-		                : id == EVP_PKEY_RSA &&
-		                      EVP_PKEY_get_bits(pkey) == k->bits;
+		bool same =
+			k->group ? id == EVP_PKEY_EC && !strcmp(group, k->group)
+				 : id == EVP_PKEY_RSA &&
+					   EVP_PKEY_get_bits(pkey) == k->bits;
 		if (same)
 			return (enum key_kind)i;
 	}
@@ -261,7 +261,8 @@ int key_from_pem(struct str pem, struct key **out, struct err *e)
 		               KEY_TEXT_MAX);
 	BIO *bio = BIO_new_mem_buf(pem.ptr, (int)pem.len);
 	EVP_PKEY *pkey =
-	    bio ? PEM_read_bio_PrivateKey(bio, NULL, no_password, NULL) : NULL;
+		bio ? PEM_read_bio_PrivateKey(bio, NULL, no_password, NULL)
+		    : NULL;
 	BIO_free(bio);
 	if (pkey) {
 		ERR_clear_error();

@@ -52,7 +52,7 @@ static int parse_error(const json_error_t *error, struct err *e)
 	if (!end)
 		end = strstr(error->text, " near '");
 	int len =
-	    (int)(end ? (size_t)(end - error->text) : strlen(error->text));
+		(int)(end ? (size_t)(end - error->text) : strlen(error->text));
 	return err_set(e, ERR_INVALID, "line %d column %d: %.*s", error->line,
 	               error->column, len, error->text);
 }

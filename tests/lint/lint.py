@@ -77,6 +77,10 @@ def check_calls(path, text):
     for match in re.finditer(rf"(?<![\w.>])({words})\s*\(", text):
         yield path, line_of(text, match.start()), \
             f"{match.group(1)} is banned, use {BANNED[match.group(1)]}"
+    if path.startswith(tuple(f"core/{folder}/" for folder in layers.CLOCKLESS)):
+        for match in re.finditer(r"\b(now_wall|now_mono|time|clock_gettime)\s*\(", text):
+            yield path, line_of(text, match.start()), \
+                f"{match.group(1)}: this folder has no clock"
 
 
 def check_includes(path, text):

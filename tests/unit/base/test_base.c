@@ -42,6 +42,21 @@ static void error_text_cannot_forge_lines(void **state)
 	assert_string_equal(e.text, "a b [2J");
 }
 
+static void error_text_is_always_utf8(void **state)
+{
+	char cut[600];
+	struct err e;
+	(void)state;
+
+	err_set(&e, ERR_INVALID, "%s", "\xc3\xa9 \xff \xc2\x9b \xe2\x82");
+	assert_string_equal(e.text, "\xc3\xa9 ? ?? ??");
+	for (size_t i = 0; i + 1 < sizeof cut; i += 2)
+		memcpy(cut + i, "\xc3\xa9", 2);
+	cut[sizeof cut - 1] = '\0';
+	err_set(&e, ERR_INVALID, "%s", cut);
+	assert_string_equal(e.text + strlen(e.text) - 3, "\xc3\xa9?");
+}
+
 static void errno_chooses_the_code(void **state)
 {
 	struct err e;
@@ -191,6 +206,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(error_text_grows_outwards),
 		cmocka_unit_test(error_text_cannot_forge_lines),
+		cmocka_unit_test(error_text_is_always_utf8),
 		cmocka_unit_test(errno_chooses_the_code),
 		cmocka_unit_test(buffer_stops_at_its_maximum),
 		cmocka_unit_test(arena_stops_at_its_maximum),

@@ -31,8 +31,8 @@ def one(root, pattern):
 
 @pytest.mark.parametrize("path", [
     "usr/sbin/acme-agent", "usr/bin/acmectl",
-    "usr/lib/*/acme-agent/plugins/challenge/http-01.so",
-    "usr/lib/*/acme-agent/plugins/storage/file.so",
+    "usr/lib/*/acme-agent/plugins/http-01.so",
+    "usr/lib/*/acme-agent/plugins/file.so",
     "usr/include/acme/abi.h", "usr/include/acme/plugin.h", "usr/include/acme/segment.h",
     "usr/lib/*/pkgconfig/acme-agent*.pc", "etc/acme-agent/acme-agent.ini",
     "usr/lib/systemd/system/acme-agent.service", "usr/lib/sysusers.d/acme-agent.conf",

@@ -31,7 +31,8 @@ struct http_client_options {
  * may be NULL. Never returns NULL. */
 struct http_client *http_client_new(struct loop *loop,
                                     const struct http_client_options *options);
-/* Cancels all calls, closes all connections. */
+/* Cancels all calls (their handles are dead then), closes all connections.
+ * Not from a callback of one of its calls. */
 void http_client_free(struct http_client **client);
 
 enum http_ip { HTTP_IP_ANY, HTTP_IP_4, HTTP_IP_6 };
@@ -90,7 +91,7 @@ struct http_response {
 /* Exactly one of `res` and `e` is NULL. The call is over: forget its handle.
  * Codes: RETRY network and time-outs, INVALID a request that cannot be made,
  * DENIED a file or proxy that the operator must look at, BROKEN an answer that
- * is not HTTP or passes a bound, CANCELED the client was freed. */
+ * is not HTTP or passes a bound. */
 typedef void http_fn(void *arg, const struct http_response *res,
                      const struct err *e);
 

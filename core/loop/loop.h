@@ -14,9 +14,9 @@
  * 1. A callback never runs within the call that starts its operation.
  * 2. When a one-shot callback runs, its handle is already gone: forget the
  *    pointer there.
- * 3. `x_cancel(&handle)` frees the handle, sets it to NULL, accepts NULL, may be
- *    called from any callback of the loop, and afterwards the callback does not
- *    run any more.
+ * 3. `x_cancel(&handle)` frees the handle, sets it to NULL, accepts NULL, may
+ *    be called from any callback of the loop, and afterwards the callback does
+ *    not run any more.
  * 4. `arg` is yours; the loop never frees it.
  * 5. Everything belongs to the loop's thread, but loop_post.
  * 6. Whoever frees the loop has ended everything on it: loop_free counts.

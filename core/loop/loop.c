@@ -277,9 +277,16 @@ void loop_stop(struct loop *loop)
 	uv_stop(&loop->uv);
 }
 
+/* The guard repeats: one that is due before libuv polls would not end the poll
+ * that follows. */
 void loop_run_once(struct loop *loop, int64_t ms)
 {
-	uv_timer_start(&loop->guard, on_guard, ms > 0 ? (uint64_t)ms : 0, 0);
+	if (ms <= 0) {
+		uv_run(&loop->uv, UV_RUN_NOWAIT);
+		return;
+	}
+	uv_update_time(&loop->uv);
+	uv_timer_start(&loop->guard, on_guard, (uint64_t)ms, (uint64_t)ms);
 	uv_run(&loop->uv, UV_RUN_ONCE);
 	uv_timer_stop(&loop->guard);
 }

@@ -237,10 +237,8 @@ static void fill_value(struct build *b, const struct schema_key *key,
 		*(struct conf_list *)at = fill_list(b, key, text, place);
 		return;
 	}
-	if (key->type >= SCHEMA_PATH && !text.len && !place.file) {
-		*(const char **)at = "";
-		return;
-	}
+	if (!text.len)
+		return; /* by default */
 	canon = fill_text(b, key, text, place);
 	if (!*canon && key->type < SCHEMA_PATH)
 		return;
@@ -273,6 +271,8 @@ static void fill(struct build *b, enum schema_kind kind,
 		const struct ini_entry *entry =
 		    s ? ini_find(s, key->name) : NULL;
 		void *at = (char *)out + key->offset;
+		if (key->type >= SCHEMA_PATH && !(key->flags & SCHEMA_LIST))
+			*(const char **)at = "";
 		if (entry && *entry->value)
 			fill_value(b, key, str_of(entry->value), entry->place,
 				   at);
@@ -288,9 +288,6 @@ static void fill(struct build *b, enum schema_kind kind,
 			conf_error(b->errors, s->place, "[%s%s%s] needs '%s'",
 				   s->kind, *s->name ? " " : "", s->name,
 				   key->name);
-		else if (key->type >= SCHEMA_PATH &&
-			 !(key->flags & SCHEMA_LIST))
-			*(const char **)at = "";
 	}
 }
 

@@ -17,8 +17,9 @@
 
 #include "base/mem.h"
 
-static void add(struct conf_errors *errors, struct conf_place place,
-		bool warning, const char *fmt, va_list args)
+static __attribute__((format(printf, 4, 0))) void
+add(struct conf_errors *errors, struct conf_place place, bool warning,
+    const char *fmt, va_list args)
 {
 	char words[CONF_ERROR_TEXT];
 

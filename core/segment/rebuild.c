@@ -233,8 +233,8 @@ static int carry_run(struct carry *c, struct err *e)
 /* ---- what calls it --------------------------------------------------------
  */
 
-static int next_space(struct segment *s, uint64_t entries, uint64_t bytes,
-		      struct space **out, struct err *e)
+static int new_space(struct segment *s, uint64_t entries, uint64_t bytes,
+		     struct space **out, struct err *e)
 {
 	int id = ++s->last_id;
 
@@ -252,8 +252,8 @@ int segment_grow(struct segment *s, struct space **space, uint64_t more,
 
 		rc = space_flush(*space, e);
 		if (rc == 0)
-			rc = next_space(s, entries, (*space)->live_bytes, &c.to,
-					e);
+			rc = new_space(s, entries, (*space)->live_bytes, &c.to,
+				       e);
 		if (rc == 0)
 			rc = carry_run(&c, e);
 		if (rc == 0 && *space == s->active)
@@ -274,8 +274,8 @@ int segment_begin_rebuild(struct segment *s, struct err *e)
 {
 	if (s->fresh)
 		return err_set(e, ERR_INVALID, "a rebuild is under way");
-	return next_space(s, s->active->live, s->active->live_bytes, &s->fresh,
-			  e);
+	return new_space(s, s->active->live, s->active->live_bytes, &s->fresh,
+			 e);
 }
 
 void segment_cancel_rebuild(struct segment *s)
@@ -350,7 +350,7 @@ int segment_restore(struct segment *s, const struct acme_segment *from,
 	if (s->fresh)
 		return err_set(e, ERR_INVALID, "a rebuild is under way");
 	posix_fadvise(from->fd, 0, 0, POSIX_FADV_WILLNEED);
-	rc = next_space(s, entries, s->active->live_bytes, &s->fresh, e);
+	rc = new_space(s, entries, s->active->live_bytes, &s->fresh, e);
 	if (rc < 0)
 		return rc;
 	rc = carry_into_fresh(s, &c, e);

@@ -128,11 +128,9 @@ static int read_date(const ASN1_TIME *from, int64_t *out)
 
 int chain_dates(const X509 *x509, int64_t *not_before, int64_t *not_after)
 {
-	return read_date(X509_get0_notBefore(x509), not_before) < 0 ||
-	                       read_date(X509_get0_notAfter(x509), not_after) <
-	                               0
-	               ? -1
-	               : 0;
+	if (read_date(X509_get0_notBefore(x509), not_before) < 0)
+		return -1;
+	return read_date(X509_get0_notAfter(x509), not_after);
 }
 
 /* What a BIO collected, as heap text of bounded length; frees the BIO. */

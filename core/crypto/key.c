@@ -86,16 +86,13 @@ enum key_kind ossl_key_kind(const EVP_PKEY *pkey)
 {
 	char group[32] = "";
 	int id = pkey ? EVP_PKEY_get_base_id(pkey) : EVP_PKEY_NONE;
+	int bits = id == EVP_PKEY_RSA ? EVP_PKEY_get_bits(pkey) : 0;
 
 	if (id == EVP_PKEY_EC)
 		EVP_PKEY_get_group_name(pkey, group, sizeof group, NULL);
 	for (int i = KEY_EC256; i < KEY_KINDS; i++) {
 		const struct kind *k = &KINDS[i];
-		bool same =
-			k->group ? id == EVP_PKEY_EC && !strcmp(group, k->group)
-				 : id == EVP_PKEY_RSA &&
-					   EVP_PKEY_get_bits(pkey) == k->bits;
-		if (same)
+		if (k->group ? !strcmp(group, k->group) : bits == k->bits)
 			return (enum key_kind)i;
 	}
 	return KEY_OTHER;

@@ -29,7 +29,8 @@ enum {
 	DEADLINE_MS = 60000,
 	MEM_CALL = 1 << 20,
 	MEM_STORE = 64 << 20,
-	OUT_CALL = 8 << 10,
+	OUT_CALL = 64 << 10,
+	COOKIE_MAX = 4096,
 	OUT_STORE = 64 << 20,
 	OWN_MAX = 4 << 20, /* arguments: a value and its words */
 };
@@ -480,6 +481,9 @@ int op_emit(struct op *op, const acme_entry *theirs, struct err *e)
 	memset(&entry, 0, sizeof entry);
 	memcpy(&entry, theirs,
 	       theirs->size < sizeof entry ? theirs->size : sizeof entry);
+	if (op->challenge && entry.value.len > COOKIE_MAX)
+		return err_set(e, ERR_BROKEN, "emitted a cookie of over %d bytes",
+		               COOKIE_MAX);
 	if (keep(op, entry.key, &new.key, e) < 0 ||
 	    keep(op, entry.value, &new.value, e) < 0 ||
 	    keep(op, entry.version, &new.version, e) < 0)

@@ -341,12 +341,24 @@ static void tell(struct op *op)
 	op->fn(op->arg, &res);
 }
 
+/* That we ended it. */
+static void tell_plugin(struct op *op)
+{
+	if (!op->inst->plugin->cancel)
+		return;
+	op_enter(op);
+	op->inst->plugin->cancel(op->inst->self, op->handle);
+	op_leave(op, "cancel");
+}
+
 static void on_delivery(void *arg)
 {
 	struct op *op = arg;
 
 	op->delivery = NULL;
 	op_pin(op);
+	if (op->refused)
+		tell_plugin(op);
 	if (op->kind == OP_WATCH && op->count)
 		deliver_changes(op);
 	op->state = OP_ENDED;
@@ -390,11 +402,8 @@ void op_abort(struct op *op, enum err_code code, const char *text)
 	op_pin(op);
 	op->aborted = true;
 	op_answer(op, code, 0, str_of(text));
-	if (begun && op->inst->plugin->cancel) {
-		op_enter(op);
-		op->inst->plugin->cancel(op->inst->self, op->handle);
-		op_leave(op, "cancel");
-	}
+	if (begun)
+		tell_plugin(op);
 	op_unpin(op);
 }
 

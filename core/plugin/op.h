@@ -64,6 +64,7 @@ struct op {
 	const char *scope;         /* must not run beside another of this one */
 	bool waiting;              /* for the scope; not begun yet */
 	bool aborted;              /* by us: a late done is no fault */
+	bool refused;              /* a service was; cancel follows */
 	void (*begin)(struct op *op);
 	const void *params;        /* of begin; in `own` */
 };

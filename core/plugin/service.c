@@ -79,7 +79,7 @@ void service_refuse(struct op *op, enum err_code code, const char *text)
 {
 	op = service_speaker(op);
 	if (op->kind != OP_ROOT) {
-		op->aborted = true; /* its own done will come, and be right */
+		op->refused = op->aborted = true; /* its own done may come */
 		op_answer(op, code, 0, str_of(text));
 		return;
 	}

@@ -60,9 +60,10 @@ typedef struct acme_plugin {
 	acme_status (*open)(const acme_host *host, acme_op root, void **self);
 	/* The last call of an instance: no operation is left, no job runs. */
 	void (*close)(void *self);
-	/* The operation ends without `done` (deadline, shutdown): forget what
-	 * you keep for it. NULL if there is nothing: host services and memory
-	 * are dropped by the host. Not called after `done`. */
+	/* The host ends the operation (deadline, shutdown, a service that it
+	 * refused): forget what you keep for it. NULL if there is nothing: host
+	 * services and memory are dropped by the host. Not called after a
+	 * `done` that counted. */
 	void (*cancel)(void *self, acme_op op);
 	const acme_challenge_ops *challenge; /* either may be NULL */
 	const acme_storage_ops *storage;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 
+#include "base/secret.h"
 #include "segment/batch.h"
 #include "segment/room.h"
 #include "segment/segment.h"
@@ -21,7 +22,7 @@ struct segment {
 	struct space *active; /* what root names */
 	struct space *fresh; /* between begin and end of a rebuild, else NULL */
 	int last_id;
-	unsigned char *scratch; /* ACME_SEGMENT_RECORD_MAX bytes */
+	struct secret scratch; /* a whole record */
 };
 
 /* Moves the words that tell readers to look again. */

@@ -234,14 +234,16 @@ int segment_open(const char *path, const struct segment_opts *opts,
 	struct segment *s = mem_alloc(sizeof *s);
 	enum content content;
 	bool created;
-	int rc = 0;
+	int rc;
 
 	*out = NULL;
 	s->grace_ms = opts->grace_ms;
 	s->durable = opts->flags & SEGMENT_DURABLE;
-	s->scratch = mem_alloc(ACME_SEGMENT_RECORD_MAX);
-	s->fd = open_file(path, opts->mode, &created);
-	if (s->fd < 0)
+	s->fd = -1;
+	rc = secret_alloc(&s->scratch, ACME_SEGMENT_RECORD_MAX, e);
+	if (rc == 0)
+		s->fd = open_file(path, opts->mode, &created);
+	if (rc == 0 && s->fd < 0)
 		rc = err_errno(e, errno, "opening it");
 	if (rc == 0)
 		rc = lock_file(s->fd, e);
@@ -271,7 +273,6 @@ void segment_close(struct segment *s)
 	room_deinit(&s->room);
 	if (s->fd >= 0)
 		close(s->fd);
-	explicit_bzero(s->scratch, ACME_SEGMENT_RECORD_MAX);
-	free(s->scratch);
+	secret_free(&s->scratch);
 	free(s);
 }

@@ -66,12 +66,13 @@ struct carry {
 	    *better; /* leave certificates that are younger here; NULL */
 	segment_gone_fn *gone; /* NULL: all stay */
 	void *arg;
-	size_t skipped;      /* damaged */
-	uint64_t last_chain; /* is there; most have the same */
-	unsigned char *buf, *more;
+	size_t skipped;                 /* damaged */
+	uint64_t last_chain;            /* is there; most have the same */
+	struct secret buf, more, other; /* a record at a time */
 };
 
-/* Copies a record as it is; its bytes stand in front of `r->name`. */
+/* Copies a record as it is. Its bytes begin in front of `r->name`, in a buffer
+ * with room for the padding: the largest record is a multiple of the unit. */
 static int copy_record(struct space *to, const struct acme_segment_record *r,
 		       struct err *e)
 {
@@ -93,13 +94,11 @@ static int carry_chain(struct carry *c, uint64_t name, struct err *e)
 {
 	struct acme_segment_record chain, old;
 
-	if (acme_segment_find_chain(c->from, name, c->more,
-				    ACME_SEGMENT_RECORD_MAX,
+	if (acme_segment_find_chain(c->from, name, c->more.ptr, c->more.len,
 				    &chain) != ACME_SEGMENT_OK)
 		return 0;
-	unsigned char *rest = c->more + chain.size + ACME_SEGMENT_UNIT;
-	int rc = space_get(c->to, ACME_SEGMENT_CHAIN, &name, sizeof name, rest,
-			   ACME_SEGMENT_RECORD_MAX, &old, e);
+	int rc = space_get(c->to, ACME_SEGMENT_CHAIN, &name, sizeof name,
+			   c->other.ptr, c->other.len, &old, e);
 	if (rc == ERR_ABSENT || rc == ERR_BROKEN) {
 		rc = copy_record(c->to, &chain, e);
 		return rc == 0 ? 1 : rc;
@@ -137,7 +136,7 @@ static int carry_names(struct carry *c, const struct acme_segment_record *cert,
 	for (uint32_t i = 0; rc == 0 && acme_segment_cert_name(cert, i, &n);
 	     i++) {
 		if (acme_segment_find(c->from, ACME_SEGMENT_NAME, n.ptr, n.len,
-				      c->more, ACME_SEGMENT_RECORD_MAX,
+				      c->more.ptr, c->more.len,
 				      &name) != ACME_SEGMENT_OK ||
 		    name.body_len != cert->name_len ||
 		    memcmp(name.body, cert->name, cert->name_len) != 0 ||
@@ -159,8 +158,7 @@ static bool unwanted(struct carry *c, const struct acme_segment_record *cert)
 		return true;
 	return c->better &&
 	       space_get(c->better, ACME_SEGMENT_CERT, name.ptr, name.len,
-			 c->more, ACME_SEGMENT_RECORD_MAX, &other,
-			 &ignored) == 0 &&
+			 c->more.ptr, c->more.len, &other, &ignored) == 0 &&
 	       other.not_before > cert->not_before;
 }
 
@@ -200,8 +198,8 @@ static int carry_all(struct carry *c, struct err *e)
 	int rc = 0;
 
 	while (rc == 0) {
-		found = acme_segment_next(c->from, &cursor, c->buf,
-					  ACME_SEGMENT_RECORD_MAX, &r);
+		found = acme_segment_next(c->from, &cursor, c->buf.ptr,
+					  c->buf.len, &r);
 		if (found == ACME_SEGMENT_ABSENT)
 			break;
 		if (found == ACME_SEGMENT_OK)
@@ -215,26 +213,27 @@ static int carry_all(struct carry *c, struct err *e)
 	return rc;
 }
 
-/* Two records at a time may lie in `more`. */
 static int carry_run(struct carry *c, struct err *e)
 {
-	const size_t len = ACME_SEGMENT_RECORD_MAX + ACME_SEGMENT_UNIT;
+	int rc = secret_alloc(&c->buf, ACME_SEGMENT_RECORD_MAX, e);
 
-	c->buf = mem_alloc(len);
-	c->more = mem_alloc(2 * len);
-	int rc = carry_all(c, e);
-	explicit_bzero(c->buf, len);
-	explicit_bzero(c->more, 2 * len);
-	free(c->buf);
-	free(c->more);
+	if (rc == 0)
+		rc = secret_alloc(&c->more, ACME_SEGMENT_RECORD_MAX, e);
+	if (rc == 0)
+		rc = secret_alloc(&c->other, ACME_SEGMENT_RECORD_MAX, e);
+	if (rc == 0)
+		rc = carry_all(c, e);
+	secret_free(&c->buf);
+	secret_free(&c->more);
+	secret_free(&c->other);
 	return rc;
 }
 
 /* ---- what calls it --------------------------------------------------------
  */
 
-static int new_space(struct segment *s, uint64_t entries, uint64_t bytes,
-		     struct space **out, struct err *e)
+static int next_space(struct segment *s, uint64_t entries, uint64_t bytes,
+		      struct space **out, struct err *e)
 {
 	int id = ++s->last_id;
 
@@ -252,8 +251,8 @@ int segment_grow(struct segment *s, struct space **space, uint64_t more,
 
 		rc = space_flush(*space, e);
 		if (rc == 0)
-			rc = new_space(s, entries, (*space)->live_bytes, &c.to,
-				       e);
+			rc = next_space(s, entries, (*space)->live_bytes, &c.to,
+					e);
 		if (rc == 0)
 			rc = carry_run(&c, e);
 		if (rc == 0 && *space == s->active)
@@ -274,8 +273,8 @@ int segment_begin_rebuild(struct segment *s, struct err *e)
 {
 	if (s->fresh)
 		return err_set(e, ERR_INVALID, "a rebuild is under way");
-	return new_space(s, s->active->live, s->active->live_bytes, &s->fresh,
-			 e);
+	return next_space(s, s->active->live, s->active->live_bytes, &s->fresh,
+			  e);
 }
 
 void segment_cancel_rebuild(struct segment *s)
@@ -350,7 +349,7 @@ int segment_restore(struct segment *s, const struct acme_segment *from,
 	if (s->fresh)
 		return err_set(e, ERR_INVALID, "a rebuild is under way");
 	posix_fadvise(from->fd, 0, 0, POSIX_FADV_WILLNEED);
-	rc = new_space(s, entries, s->active->live_bytes, &s->fresh, e);
+	rc = next_space(s, entries, s->active->live_bytes, &s->fresh, e);
 	if (rc < 0)
 		return rc;
 	rc = carry_into_fresh(s, &c, e);

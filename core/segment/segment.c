@@ -172,7 +172,7 @@ static int chain_status(struct segment *s, struct space *space,
 			   : ERR_CONFLICT;
 	}
 	rc = space_get(space, ACME_SEGMENT_CHAIN, &name, sizeof name,
-		       s->scratch, ACME_SEGMENT_RECORD_MAX, &r, e);
+		       s->scratch.ptr, s->scratch.len, &r, e);
 	if (rc < 0)
 		return rc == ERR_ABSENT || rc == ERR_BROKEN ? 0 : rc;
 	return r.body_len == body.len && !memcmp(r.body, body.ptr, body.len)
@@ -237,7 +237,7 @@ static int drop_names(struct segment *s, struct space *space, struct batch *b,
 	struct acme_segment_record r;
 	struct acme_segment_bytes n;
 	int rc = space_get(space, ACME_SEGMENT_CERT, cert.ptr, cert.len,
-			   s->scratch, ACME_SEGMENT_RECORD_MAX, &r, e);
+			   s->scratch.ptr, s->scratch.len, &r, e);
 
 	for (uint32_t i = 0; rc == 0 && acme_segment_cert_name(&r, i, &n);
 	     i++) {

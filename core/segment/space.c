@@ -108,9 +108,7 @@ void space_free(struct space *s)
 {
 	if (!s)
 		return;
-	if (s->pending)
-		explicit_bzero(s->pending, PENDING_MAX);
-	free(s->pending);
+	secret_free(&s->pending);
 	if (s->map)
 		munmap(s->map, s->map_len);
 	free(s->trash);
@@ -161,12 +159,13 @@ int space_create(struct room *room, int id, uint64_t entries, uint64_t bytes,
 		rc = fill_head(s, generation, e);
 	if (rc == 0 && bytes > 0)
 		rc = open_chunk(s, bytes, e);
+	if (rc == 0)
+		rc = secret_alloc(&s->pending, PENDING_MAX, e);
 	if (rc < 0) {
 		space_retire(s);
 		return rc;
 	}
 	s->words.root = (uint32_t)(s->at / ACME_SEGMENT_UNIT);
-	s->pending = mem_alloc(PENDING_MAX);
 	*out = s;
 	return 0;
 }
@@ -177,7 +176,7 @@ int space_flush(struct space *s, struct err *e)
 {
 	if (s->pending_len == 0)
 		return 0;
-	int rc = room_write(s->room->fd, s->pending, s->pending_len,
+	int rc = room_write(s->room->fd, s->pending.ptr, s->pending_len,
 			    s->pending_at, e);
 	if (rc == 0)
 		s->pending_len = 0;
@@ -186,10 +185,7 @@ int space_flush(struct space *s, struct err *e)
 
 void space_show(struct space *s)
 {
-	if (s->pending)
-		explicit_bzero(s->pending, PENDING_MAX);
-	free(s->pending);
-	s->pending = NULL;
+	secret_free(&s->pending);
 }
 
 /* Takes the bytes into the buffer if they continue what is in it. */
@@ -206,7 +202,7 @@ static int pend(struct space *s, const void *bytes, size_t len, struct err *e)
 		s->pending_at = s->next;
 	if (len > PENDING_MAX)
 		return room_write(s->room->fd, bytes, len, s->next, e);
-	memcpy(s->pending + s->pending_len, bytes, len);
+	memcpy(s->pending.ptr + s->pending_len, bytes, len);
 	s->pending_len += len;
 	return 0;
 }
@@ -218,7 +214,7 @@ int space_append(struct space *s, const void *bytes, size_t len, uint64_t *at,
 
 	if (s->limit - s->next < len)
 		rc = open_chunk(s, len, e);
-	if (rc == 0 && s->pending)
+	if (rc == 0 && s->pending.ptr)
 		rc = pend(s, bytes, len, e);
 	else if (rc == 0)
 		rc = room_write(s->room->fd, bytes, len, s->next, e);
@@ -302,7 +298,7 @@ static size_t peek(const struct space *s, uint64_t offset, void *buf,
 		size_t from = (size_t)(offset - s->pending_at);
 		if (len > s->pending_len - from)
 			len = s->pending_len - from;
-		memcpy(buf, s->pending + from, len);
+		memcpy(buf, s->pending.ptr + from, len);
 		return len;
 	}
 	ssize_t n = acme_segment__pread(s->room->fd, buf, len, offset);
@@ -313,13 +309,14 @@ static size_t peek(const struct space *s, uint64_t offset, void *buf,
 static bool is_sound(const struct space *s, uint32_t at)
 {
 	struct acme_segment_record r;
-	char *buf = mem_alloc(ACME_SEGMENT_RECORD_MAX);
-	size_t n = peek(s, (uint64_t)at * ACME_SEGMENT_UNIT, buf,
-			ACME_SEGMENT_RECORD_MAX);
-	bool ok = acme_segment__open((void *)buf, n, &r) == ACME_SEGMENT_OK;
+	struct secret buf;
+	struct err ignored;
 
-	explicit_bzero(buf, ACME_SEGMENT_RECORD_MAX);
-	free(buf);
+	if (secret_alloc(&buf, ACME_SEGMENT_RECORD_MAX, &ignored) < 0)
+		return true;
+	size_t n = peek(s, (uint64_t)at * ACME_SEGMENT_UNIT, buf.ptr, buf.len);
+	bool ok = acme_segment__open((void *)buf.ptr, n, &r) == ACME_SEGMENT_OK;
+	secret_free(&buf);
 	return ok;
 }
 

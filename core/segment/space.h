@@ -8,6 +8,7 @@
 #include <acme/segment.h>
 
 #include "base/err.h"
+#include "base/secret.h"
 #include "segment/room.h"
 
 /*
@@ -42,9 +43,9 @@ struct space {
 	struct trash *trash;
 	size_t trash_count;
 
-	char *pending; /* hidden: records from `pending_at` on, not written */
+	struct secret pending; /* hidden: records not written yet */
 	size_t pending_len;
-	uint64_t pending_at;
+	uint64_t pending_at; /* where they will be */
 
 	struct acme_segment_header words; /* names this space for `view` */
 	struct acme_segment view;         /* the reader's functions on it */

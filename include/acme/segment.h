@@ -283,8 +283,9 @@ acme_segment_find_name(const struct acme_segment *s, const char *host,
 /*
  * Walks over all records of the space that was active when the walk started,
  * in no order. OK, ABSENT (the end), TOO_SMALL (call again with more), DAMAGED
- * (this one; call again for the next), AGAIN (the space was replaced: zero the
- * cursor and start anew), IO. What changes during the walk may be seen or not.
+ * (this one, or the index; call again for the next), AGAIN (the space was
+ * replaced: zero the cursor and start anew), IO. What changes during the walk
+ * may be seen or not.
  */
 static inline enum acme_segment_result
 acme_segment_next(const struct acme_segment *s, struct acme_segment_cursor *c,
@@ -767,6 +768,15 @@ acme_segment__probe(int fd, const struct acme_segment__query *q)
 	return ACME_SEGMENT_ABSENT;
 }
 
+/* Whether root is what it was, and was all the time. */
+static inline int acme_segment__stayed(const struct acme_segment *s,
+				       uint32_t root, uint32_t switches)
+{
+	acme_segment__fence();
+	return acme_segment__load(&s->header->root) == root &&
+	       acme_segment__load(&s->header->switches) == switches;
+}
+
 static inline enum acme_segment_result
 acme_segment_find(const struct acme_segment *s, uint32_t kind, const void *name,
 		  size_t len, void *buf, size_t cap,
@@ -791,9 +801,7 @@ acme_segment_find(const struct acme_segment *s, uint32_t kind, const void *name,
 		q.root = acme_segment__load(&s->header->root);
 		rc = q.root ? acme_segment__probe(s->fd, &q)
 			    : ACME_SEGMENT_ABSENT;
-		acme_segment__fence();
-		if (acme_segment__load(&s->header->root) != q.root ||
-		    acme_segment__load(&s->header->switches) != switches)
+		if (!acme_segment__stayed(s, q.root, switches))
 			continue; /* the space may have gone under us */
 		if (rc != ACME_SEGMENT_AGAIN)
 			return rc;
@@ -844,24 +852,19 @@ static inline enum acme_segment_result
 acme_segment__walk(const struct acme_segment *s, struct acme_segment_cursor *c)
 {
 	struct acme_segment_space space;
-	enum acme_segment_result rc;
-	const struct acme_segment_header *h = s->header;
+	enum acme_segment_result rc = ACME_SEGMENT_OK;
 
-	acme_segment__fence();
-	if (c->root != 0)
-		return acme_segment__load(&h->root) == c->root &&
-			       acme_segment__load(&h->switches) == c->switches
-			   ? ACME_SEGMENT_OK
-			   : ACME_SEGMENT_AGAIN;
-	c->switches = acme_segment__load(&h->switches);
-	c->root = acme_segment__load(&h->root);
-	if (c->root == 0)
-		return ACME_SEGMENT_ABSENT;
-	rc = acme_segment__space(s->fd, c->root, &space);
-	if (rc == ACME_SEGMENT_OK)
-		c->slots = space.slots;
-	else
-		c->root = 0;
+	if (c->root == 0) {
+		c->switches = acme_segment__load(&s->header->switches);
+		c->root = acme_segment__load(&s->header->root);
+		if (c->root == 0)
+			return ACME_SEGMENT_ABSENT;
+		rc = acme_segment__space(s->fd, c->root, &space);
+		if (rc == ACME_SEGMENT_OK)
+			c->slots = space.slots;
+	}
+	if (!acme_segment__stayed(s, c->root, c->switches))
+		rc = ACME_SEGMENT_AGAIN;
 	return rc;
 }
 

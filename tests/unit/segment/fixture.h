@@ -127,8 +127,9 @@ static inline int put(struct segment *s, const char *name, uint64_t version,
 	return segment_put_cert(s, made(&m, name, version), e);
 }
 
-/* Whether the segment serves exactly `made(name, version)` with its chain.
- * 1 yes, 0 absent, -1 something else. */
+/* Whether the segment serves some `made(name, version)` with its chain.
+ * Its version, 0 if it is absent; -1 - result if the reader says so, -20 and
+ * below if what it gave is wrong. */
 static inline int64_t serves(const struct acme_segment *s, const char *name)
 {
 	unsigned char buf[8192], chain_buf[8192];
@@ -149,9 +150,11 @@ static inline int64_t serves(const struct acme_segment *s, const char *name)
 	    memcmp(x.key.ptr, m.key, sizeof m.key) ||
 	    r.not_before != m.cert.not_before)
 		return -20;
-	if (acme_segment_find_chain(s, x.chain, chain_buf, sizeof chain_buf,
-				    &c) != ACME_SEGMENT_OK ||
-	    !acme_segment_chain(&c, 0, &der) || der.len != sizeof m.issuer ||
+	rc = acme_segment_find_chain(s, x.chain, chain_buf, sizeof chain_buf,
+				     &c);
+	if (rc != ACME_SEGMENT_OK)
+		return rc == ACME_SEGMENT_ABSENT ? -22 : -1 - (int64_t)rc;
+	if (!acme_segment_chain(&c, 0, &der) || der.len != sizeof m.issuer ||
 	    memcmp(der.ptr, m.issuer, sizeof m.issuer))
 		return -21;
 	return (int64_t)r.version;

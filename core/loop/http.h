@@ -55,7 +55,7 @@ struct http_request {
 	struct str body;            /* ptr NULL: none ("" is an empty one) */
 	int64_t timeout_ms;         /* 0 takes the default, here and below */
 	int64_t connect_ms;
-	int64_t stall_ms;           /* rounded up to seconds */
+	int64_t stall_ms;           /* noticed up to 5 s later */
 	size_t max_body;
 	const char *ca_file;     /* PEM; NULL: the system's */
 	const char *client_cert; /* PEM files, both or none */

@@ -104,6 +104,12 @@ static void server_nap(struct server *s, int ms)
 		poll(NULL, 0, ms < 5 ? ms : 5);
 }
 
+/* The number at the end of the path. */
+static int number(struct conn *c)
+{
+	return (int)strtol(strrchr(c->path, '/') + 1, NULL, 10);
+}
+
 /* --- routes ------------------------------------------------------------- */
 
 static void answer(struct conn *c, int status, const char *fields,
@@ -138,12 +144,12 @@ static void do_echo(struct conn *c)
 
 static void do_status(struct conn *c)
 {
-	answer(c, atoi(strrchr(c->path, '/') + 1), "", "x");
+	answer(c, number(c), "", "x");
 }
 
 static void do_wait(struct conn *c)
 {
-	server_nap(c->server, atoi(strrchr(c->path, '/') + 1));
+	server_nap(c->server, number(c));
 	answer(c, 200, "", "late");
 }
 
@@ -215,7 +221,7 @@ static void do_declared(struct conn *c)
 
 static void do_sized(struct conn *c)
 {
-	size_t n = (size_t)atoi(strrchr(c->path, '/') + 1);
+	size_t n = (size_t)number(c);
 	char *text = calloc(1, n + 1);
 
 	memset(text, 's', n);
@@ -249,7 +255,7 @@ static void do_interim(struct conn *c)
 
 static void do_redirect(struct conn *c)
 {
-	int n = atoi(strrchr(c->path, '/') + 1);
+	int n = number(c);
 	char fields[128];
 
 	if (!n) {
@@ -349,7 +355,7 @@ static bool read_request(struct conn *c)
 	} while (!(end = strstr(c->in, "\r\n\r\n")));
 	const char *length = strcasestr(c->in, "\r\nContent-Length:");
 	c->body = end + 4;
-	c->body_len = length && length < end ? (size_t)atol(length + 17) : 0;
+	c->body_len = length && length < end ? strtoul(length + 17, NULL, 10) : 0;
 	while (c->have < (size_t)(c->body - c->in) + c->body_len) {
 		ssize_t n = conn_read(c, c->in + c->have,
 		                      REQUEST_SIZE - c->have);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* loop/retry_after: both forms, every kind of garbage. */
+/* loop/retry_after: both forms of the header, and every kind of garbage. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* loop/stream: the socket file, peers, lines, bounds. */
+/* loop/stream: the socket file, who the peers are, lines, and all bounds. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

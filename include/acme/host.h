@@ -60,7 +60,7 @@ typedef struct acme_http_request {
 	uint32_t size;
 	uint32_t flags; /* none defined: 0 */
 	acme_str method;
-	acme_str url; /* http or https */
+	acme_str url; /* https; plain http to loopback only */
 	const acme_str *headers;
 	size_t header_count;
 	acme_str body;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* storage/file against the contract of acme/storage.h. */
+/*
+ * storage/file against the contract of acme/storage.h, through the host, as the
+ * agent uses it; and against what happens to disks and processes.
+ */
 #include "bench.h"
 
 #include <dirent.h>

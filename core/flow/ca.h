@@ -8,7 +8,6 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/str.h"
-#include "conf/conf.h"
 #include "crypto/key.h"
 #include "loop/http.h"
 #include "loop/loop.h"
@@ -26,15 +25,16 @@ struct ca;
 struct call;
 
 struct ca_options {
-	const char *name;      /* the issuer's, for the log */
-	const char *directory; /* URL */
-	const char *ca_file, *proxy; /* "": the system's, none */
-	int ip;                /* 0 any, 4, 6 */
-	int64_t timeout_ms;
+	const char *name;            /* the issuer's, for the log */
+	const char *directory;       /* URL */
+	const char *ca_file, *proxy; /* "" or NULL: the system's */
+	enum http_ip ip;
+	int64_t timeout_ms; /* of one request; 0: the client's */
 };
 
-struct ca *ca_new(struct loop *loop, struct http *http, const struct log *log,
-                  const struct ca_options *options);
+/* All options are copied. */
+struct ca *ca_new(struct loop *loop, struct http_client *http,
+                  const struct log *log, const struct ca_options *options);
 /* Pending calls are dropped without their fn. */
 void ca_free(struct ca *ca);
 
@@ -61,9 +61,8 @@ struct ca_request {
 	enum ca_target target;
 	const char *url;
 	struct str payload;  /* JSON; empty: POST-as-GET (section 6.3) */
-	bool with_jwk;       /* sign with the key, not the kid */
-	size_t max_body;     /* 0: 256 KiB */
-	const char *accept;  /* NULL: any */
+	bool with_jwk;       /* the public key goes along, not the kid */
+	const struct key *key; /* who signs; NULL: the account */
 };
 
 struct ca_answer {
@@ -72,7 +71,6 @@ struct ca_answer {
 	const char *location; /* NULL: none */
 	int64_t retry_after_ms; /* -1: none */
 	const struct http_response *http; /* further headers */
-	struct arena *mem;
 };
 
 /* `rc` is 0 for a 2xx answer, else the error with class and problem; `answer`
@@ -85,7 +83,7 @@ struct call *ca_post(struct ca *ca, const struct ca_request *request,
 /* Safe with NULL; sets it NULL. */
 void call_cancel(struct call **call);
 
-/* How often has this CA been asked, for bench and status. */
+/* For the log, status and measurements. */
 struct ca_stats {
 	uint64_t requests, bad_nonces, failures;
 };

@@ -47,6 +47,9 @@ struct step {
 	int (*ask)(struct flow *f, struct err *e);
 	/* The next state, this one again (a poll), or a negative code. */
 	int (*hear)(struct flow *f, const struct ca_answer *a, struct err *e);
+	/* A failure that leads somewhere: the next state, or negative for the
+	 * usual way (retries, then the end). May be NULL. */
+	int (*fault)(struct flow *f, const struct err *e);
 	uint32_t may; /* where it may go: FLOW_TO(..) | FLOW_TO(..) */
 	enum flow_limit limit;
 };
@@ -81,8 +84,7 @@ struct flow {
 	struct after *after;
 	unsigned tries, polls;
 	int64_t entered, started; /* monotonic */
-	struct err last;
-	bool saving, ended;
+	bool running; /* between flow_start and the end */
 };
 
 /* Begins in `state`; nothing happens before the next turn of the loop. The
@@ -94,12 +96,12 @@ void flow_start(struct flow *f, const struct flow_table *table, int state);
 void flow_go_on(struct flow *f, int next);
 void flow_fail(struct flow *f, const struct err *e);
 
-/* The answer to `save`. */
+/* The answer to `save`; `rc` negative ends the flow with `e`. */
 void flow_saved(struct flow *f, int rc, const struct err *e);
 
-/* Drops what is pending, without done_fn; for shutdown and for parents. Safe
- * on one that has ended. */
-void flow_cancel(struct flow *f);
+/* Drops what is pending, without done_fn, and frees both arenas; for shutdown,
+ * for parents, and for the end of every flow. May be called twice. */
+void flow_end(struct flow *f);
 
 /* The table as a Mermaid graph, for docs/flows.md and `--flows`. */
 struct buf;

@@ -244,6 +244,16 @@ void flow_start(struct flow *f, const struct flow_table *table, int state)
 	f->after = after_start(f->loop, 0, run, f);
 }
 
+int flow_payload(struct flow *f, struct buf *body, int rc)
+{
+	if (rc == 0)
+		f->ask.payload = (struct str){
+			arena_strndup(&f->step_mem, buf_str(body)), body->len
+		};
+	buf_free(body);
+	return rc < 0 ? rc : FLOW_SEND;
+}
+
 void flow_go_on(struct flow *f, int next)
 {
 	flow_goto(f, next);

@@ -96,6 +96,11 @@ void flow_start(struct flow *f, const struct flow_table *table, int state);
 void flow_go_on(struct flow *f, int next);
 void flow_fail(struct flow *f, const struct err *e);
 
+/* For `ask`: the built payload into the request, in the step's memory; frees
+ * `body`. Returns FLOW_SEND, or `rc` if that is negative. */
+struct buf;
+int flow_payload(struct flow *f, struct buf *body, int rc);
+
 /* The answer to `save`; `rc` negative ends the flow with `e`. */
 void flow_saved(struct flow *f, int rc, const struct err *e);
 
@@ -104,7 +109,6 @@ void flow_saved(struct flow *f, int rc, const struct err *e);
 void flow_end(struct flow *f);
 
 /* The table as a Mermaid graph, for docs/flows.md and `--flows`. */
-struct buf;
 void flow_draw(const struct flow_table *table, struct buf *out);
 
 /* The state of this name, or -1. */

@@ -1,0 +1,825 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The order flow (RFC 8555 section 7.4), as its table at the end of this file:
+ *
+ *   key        make the certificate's key: saved before the CA hears of us, so
+ *              that no crash loses a key and no full disk costs an order
+ *   new        newOrder
+ *   authorize  authorizations side by side (authorization.c)
+ *   ready      until the CA has seen all of them
+ *   finalize   the CSR
+ *   issue      until the certificate is there
+ *   fetch      download and prove it: chain, key, names, dates
+ *   store      merge it into the stored certificate, then have it served
+ *   explain    the order is invalid: find out why
+ *   cleanup    every challenge that was presented is taken away
+ *   done       the record is gone
+ *
+ * Each arrow is saved before the next step begins. An order that is started
+ * with a saved record goes on with what the CA says about it.
+ */
+#include "flow/order.h"
+
+#include <stdlib.h>
+
+#include "acme/order_doc.h"
+#include "acme/authz_doc.h"
+#include "acme/payload.h"
+#include "acme/url.h"
+#include "base/mem.h"
+#include "base/now.h"
+#include "crypto/chain.h"
+#include "crypto/csr.h"
+#include "flow/authorization.h"
+#include "flow/keygen.h"
+#include "loop/after.h"
+
+enum { CLEANUP_MS = 60 * 1000, COOKIE_MAX = 4096 };
+
+enum order_state {
+	ORDER_KEY,
+	ORDER_NEW,
+	ORDER_AUTHORIZE,
+	ORDER_READY,
+	ORDER_FINALIZE,
+	ORDER_ISSUE,
+	ORDER_FETCH,
+	ORDER_STORE,
+	ORDER_EXPLAIN,
+	ORDER_CLEANUP,
+	ORDER_DONE,
+};
+
+/* Something under way for one authorization: the flow, or its cleanup. */
+struct child {
+	struct order *order;
+	struct authz_record *record;
+	struct authorization *authorization;
+	bool wants_save, saving;
+	acme_op cleanup;
+};
+
+struct order {
+	struct flow flow;
+	const struct order_env *env;
+	struct order_spec spec;
+	struct order_record record;
+	char record_key[STORE_KEY_MAX];
+	struct key *key;
+	struct chain *chain;
+
+	struct keygen *keygen;
+	struct store_op *load, *save;
+	struct change *change;
+	bool transition; /* the save under way is the driver's */
+
+	struct child *children; /* one for each record.authz */
+	size_t busy;            /* of them */
+	struct after *settle;   /* none is busy any more */
+	struct err child_error;
+
+	bool failed; /* given up: `failure` says why */
+	struct err failure;
+	size_t explained;
+	unsigned restarts;
+
+	order_fn *fn;
+	void *arg;
+};
+
+/* ------------------------------------------------- the record, saved */
+
+static void save_next(struct order *o);
+
+static void saved(void *arg, int rc, const struct err *e, struct str value,
+                  struct str version)
+{
+	struct order *o = arg;
+	bool transition = o->transition;
+
+	(void)value;
+	(void)version;
+	o->save = NULL;
+	o->transition = false;
+	for (size_t i = 0; i < o->record.authz_count && o->children; i++) {
+		struct child *c = &o->children[i];
+		if (!c->saving)
+			continue;
+		c->saving = false;
+		authorization_saved(c->authorization, rc, e);
+	}
+	if (transition) {
+		flow_saved(&o->flow, rc, e);
+		return;
+	}
+	save_next(o);
+}
+
+static void save_record(struct order *o)
+{
+	struct buf text = BUF_INIT(RECORD_MAX);
+
+	free(o->record.state);
+	o->record.state = mem_strdup(ORDER_FLOW.steps[o->flow.state].name);
+	order_record_write(&o->record, &text);
+	o->save = store_put(o->env->store, o->record_key, buf_str(&text),
+	                    EXPECT_ANY, saved, o);
+	buf_free(&text);
+}
+
+/* One write for all children that want one by now. */
+static void save_next(struct order *o)
+{
+	bool wanted = false;
+
+	if (o->save || !o->children)
+		return;
+	for (size_t i = 0; i < o->record.authz_count; i++) {
+		struct child *c = &o->children[i];
+		c->saving = c->wants_save;
+		c->wants_save = false;
+		wanted = wanted || c->saving;
+	}
+	if (wanted)
+		save_record(o);
+}
+
+static void child_wants_save(void *arg, struct authorization *a)
+{
+	struct child *c = arg;
+
+	(void)a;
+	c->wants_save = true;
+	save_next(c->order);
+}
+
+/* The driver's save of a transition. */
+static void save(struct flow *f)
+{
+	struct order *o = f->self;
+
+	o->transition = true;
+	if (f->state == ORDER_DONE)
+		o->save = store_del(o->env->store, o->record_key, saved, o);
+	else
+		save_record(o);
+}
+
+/* ---------------------------------------------------------------- key */
+
+static void key_made(void *arg, int rc, const struct err *e, struct key *key,
+                     struct secret *pem)
+{
+	struct order *o = arg;
+
+	o->keygen = NULL;
+	if (rc < 0) {
+		flow_fail(&o->flow, e);
+		return;
+	}
+	o->key = key;
+	o->record.key = *pem;
+	*pem = SECRET_NONE;
+	flow_go_on(&o->flow, ORDER_NEW);
+}
+
+static void begin_key(struct order *o)
+{
+	o->keygen = keygen_start(o->flow.loop, o->spec.kind, key_made, o);
+}
+
+static bool same_wish(const struct order *o, const struct order_record *r)
+{
+	return names_equal(&r->identifiers, &o->spec.identifiers) &&
+	       !strcmp(r->issuer, ca_name(o->flow.ca)) &&
+	       r->kind == o->spec.kind;
+}
+
+/* Where a saved order goes on: what the CA says decides about the rest. */
+static int resume_at(const struct order *o)
+{
+	int state = flow_state(&ORDER_FLOW, o->record.state);
+
+	if (state == ORDER_CLEANUP || state == ORDER_EXPLAIN)
+		return ORDER_CLEANUP;
+	if (!o->record.url)
+		return ORDER_NEW;
+	if (state == ORDER_AUTHORIZE || state == ORDER_READY)
+		return ORDER_AUTHORIZE;
+	return ORDER_ISSUE;
+}
+
+/* Takes over a saved order if it is for what we want now; one for something
+ * else is only cleaned up. */
+static int take_record(struct order *o, struct order_record *r, struct err *e)
+{
+	struct str pem = { r->key.ptr, r->key.len };
+	bool same = same_wish(o, r);
+	bool lost = r->account && strcmp(r->account, ca_kid(o->flow.ca)) != 0;
+
+	if (key_from_pem(pem, &o->key, e) < 0)
+		return e->code;
+	order_record_free(&o->record);
+	o->record = *r;
+	*r = (struct order_record){ 0 };
+	if (same && !lost)
+		return resume_at(o);
+	o->failed = true;
+	err_set(&o->failure, ERR_RETRY, "the saved order is for %s",
+	        same ? "another account" : "other names");
+	return ORDER_CLEANUP;
+}
+
+static void loaded(void *arg, int rc, const struct err *e, struct str value,
+                   struct str version)
+{
+	struct order *o = arg;
+	struct order_record r = { 0 };
+	struct err why;
+
+	o->load = NULL;
+	if (rc == ERR_ABSENT) {
+		begin_key(o);
+		return;
+	}
+	if (rc < 0) {
+		flow_fail(&o->flow, e);
+		return;
+	}
+	rc = order_record_read(value, &r, &why);
+	if (rc == 0)
+		rc = take_record(o, &r, &why);
+	if (rc < 0) {
+		order_record_free(&r);
+		store_set_aside(o->env->store, o->record_key, value, version,
+		                &why);
+		begin_key(o);
+		return;
+	}
+	log_info(&o->flow.log, "resume", "state=%s", o->record.state);
+	flow_go_on(&o->flow, rc);
+}
+
+static int ask_key(struct flow *f, struct err *e)
+{
+	struct order *o = f->self;
+
+	(void)e;
+	o->load = store_get(o->env->store, o->record_key, loaded, o);
+	return FLOW_WAIT;
+}
+
+/* ------------------------------------------- new, ready, issue: the order */
+
+static int ask_new(struct flow *f, struct err *e)
+{
+	struct order *o = f->self;
+	struct buf body = BUF_INIT(FLOW_STEP_MEM / 2);
+	struct str *names = names_strs(&o->record.identifiers);
+	int rc = payload_order(names, o->record.identifiers.count, NULL, NULL,
+	                       &body, e);
+
+	free(names);
+	f->ask.target = CA_NEW_ORDER;
+	return flow_payload(f, &body, rc);
+}
+
+static void replace(char **text, const char *with)
+{
+	char *copy = with ? mem_strdup(with) : NULL;
+
+	free(*text);
+	*text = copy;
+}
+
+static void drop_authz(struct order *o)
+{
+	for (size_t i = 0; i < o->record.authz_count; i++)
+		authz_record_free(&o->record.authz[i]);
+	free(o->record.authz);
+	o->record.authz = NULL;
+	o->record.authz_count = 0;
+}
+
+static void take_authz(struct order *o, const struct order_doc *doc)
+{
+	drop_authz(o);
+	o->record.authz = mem_array(doc->authorization_count,
+	                            sizeof *o->record.authz);
+	o->record.authz_count = doc->authorization_count;
+	for (size_t i = 0; i < doc->authorization_count; i++)
+		o->record.authz[i] = (struct authz_record){
+			.url = mem_strdup(doc->authorizations[i]),
+			.cookie = BUF_INIT(COOKIE_MAX),
+		};
+}
+
+/* Where an order in this state goes next, seen from `pending`: where to wait
+ * while it is pending. */
+static int next_of(struct order *o, const struct order_doc *doc, int pending,
+                   struct err *e)
+{
+	switch (doc->status) {
+	case ORDER_STATUS_PENDING:
+		return pending;
+	case ORDER_STATUS_READY:
+		return ORDER_FINALIZE;
+	case ORDER_STATUS_PROCESSING:
+		return ORDER_ISSUE;
+	case ORDER_STATUS_VALID:
+		if (o->record.download)
+			return ORDER_FETCH;
+		return err_set(e, ERR_BROKEN,
+		               "a valid order without certificate URL");
+	case ORDER_STATUS_INVALID:
+		break;
+	}
+	o->failed = true;
+	if (doc->error)
+		o->failure = *doc->error;
+	return ORDER_EXPLAIN;
+}
+
+static int read_order(struct order *o, const struct ca_answer *answer,
+                      struct order_doc *doc, struct err *e)
+{
+	int rc = order_doc_read(answer->body, 0, &o->flow.step_mem, doc, e);
+
+	if (rc < 0)
+		return rc;
+	if (doc->finalize)
+		replace(&o->record.finalize, doc->finalize);
+	if (doc->certificate)
+		replace(&o->record.download, doc->certificate);
+	return 0;
+}
+
+static int hear_new(struct flow *f, const struct ca_answer *answer,
+                    struct err *e)
+{
+	struct order *o = f->self;
+	struct order_doc doc;
+	int rc = read_order(o, answer, &doc, e);
+
+	if (rc < 0)
+		return rc;
+	if (!answer->location)
+		return err_set(e, ERR_BROKEN, "newOrder without Location");
+	if (url_check(str_of(answer->location), 0, e) < 0)
+		return err_in(e, "Location");
+	replace(&o->record.url, answer->location);
+	replace(&o->record.account, ca_kid(f->ca));
+	take_authz(o, &doc);
+	return next_of(o, &doc, ORDER_AUTHORIZE, e);
+}
+
+static int ask_order(struct flow *f, struct err *e)
+{
+	struct order *o = f->self;
+
+	(void)e;
+	f->ask.url = o->record.url;
+	return FLOW_SEND;
+}
+
+static int hear_order(struct flow *f, const struct ca_answer *answer,
+                      struct err *e)
+{
+	struct order *o = f->self;
+	struct order_doc doc;
+	int rc = read_order(o, answer, &doc, e);
+
+	return rc < 0 ? rc : next_of(o, &doc, ORDER_READY, e);
+}
+
+/* ---------------------------------------------------------- authorize */
+
+static void free_children(struct order *o)
+{
+	for (size_t i = 0; i < o->record.authz_count && o->children; i++) {
+		authorization_free(o->children[i].authorization);
+		if (o->children[i].cleanup.id)
+			op_cancel(o->env->plugins, o->children[i].cleanup);
+	}
+	free(o->children);
+	o->children = NULL;
+	o->busy = 0;
+}
+
+static void make_children(struct order *o)
+{
+	free_children(o);
+	o->children = mem_array(o->record.authz_count, sizeof *o->children);
+	for (size_t i = 0; i < o->record.authz_count; i++) {
+		o->children[i].order = o;
+		o->children[i].record = &o->record.authz[i];
+	}
+	o->child_error = (struct err){ 0 };
+}
+
+/* All children have ended; on a turn of its own, since the order may be freed
+ * in here and a child's end is called from many places. */
+static void settled(void *arg)
+{
+	struct order *o = arg;
+	struct err copy = o->child_error;
+
+	o->settle = NULL;
+	if (copy.code)
+		flow_fail(&o->flow, &copy);
+	else
+		flow_go_on(&o->flow, ORDER_READY);
+}
+
+static void authorized(void *arg, int rc, const struct err *e)
+{
+	struct child *c = arg;
+	struct order *o = c->order;
+
+	/* What must be given up outweighs what may be tried again. */
+	if (rc < 0 && (!o->child_error.code ||
+	               o->child_error.code == ERR_RETRY))
+		o->child_error = *e;
+	if (--o->busy == 0)
+		o->settle = after_start(o->flow.loop, 0, settled, o);
+}
+
+static int ask_authorize(struct flow *f, struct err *e)
+{
+	struct order *o = f->self;
+
+	(void)e;
+	if (o->record.authz_count == 0) {
+		f->next = ORDER_READY;
+		return FLOW_SKIP;
+	}
+	make_children(o);
+	o->busy = o->record.authz_count;
+	for (size_t i = 0; i < o->record.authz_count; i++) {
+		struct child *c = &o->children[i];
+		struct authorization_setup set = {
+			.env = o->env,
+			.ca = f->ca,
+			.log = &f->log,
+			.record = c->record,
+			.challenges = &o->spec.challenges,
+			.save = child_wants_save,
+			.fn = authorized,
+			.arg = c,
+		};
+		c->authorization = authorization_start(&set);
+	}
+	return FLOW_WAIT;
+}
+
+/* ----------------------------------------------------- finalize, fetch */
+
+static int ask_finalize(struct flow *f, struct err *e)
+{
+	struct order *o = f->self;
+	struct str *names = names_strs(&o->record.identifiers);
+	struct buf csr = BUF_INIT(FLOW_STEP_MEM / 4);
+	struct buf body = BUF_INIT(FLOW_STEP_MEM / 2);
+	int rc = csr_new(o->key, names, o->record.identifiers.count, &csr, e);
+
+	free(names);
+	if (rc == 0)
+		rc = payload_finalize(buf_str(&csr), &body, e);
+	buf_free(&csr);
+	f->ask.url = o->record.finalize;
+	return flow_payload(f, &body, rc);
+}
+
+static int ask_cert(struct flow *f, struct err *e)
+{
+	struct order *o = f->self;
+
+	(void)e;
+	f->ask.url = o->record.download;
+	return FLOW_SEND;
+}
+
+/* Nothing good is overwritten by something unproven: here it is proven. */
+static int hear_cert(struct flow *f, const struct ca_answer *answer,
+                     struct err *e)
+{
+	struct order *o = f->self;
+	struct str *names = names_strs(&o->record.identifiers);
+
+	chain_free(o->chain);
+	o->chain = NULL;
+	int rc = chain_read(answer->body, &o->chain, e);
+	if (rc == 0)
+		rc = chain_check(o->chain, o->key, names,
+		                 o->record.identifiers.count, now_wall(), e);
+	free(names);
+	return rc < 0 ? err_in(e, "certificate refused") : ORDER_STORE;
+}
+
+/* -------------------------------------------------------------- store */
+
+static bool is_wanted(const struct order_spec *s, enum key_kind kind)
+{
+	for (size_t i = 0; i < s->wanted_count; i++)
+		if (s->wanted[i] == kind)
+			return true;
+	return false;
+}
+
+static void drop_unwanted(const struct order_spec *s, struct cert_record *r)
+{
+	for (size_t i = 0; i < s->wanted_count; i++)
+		if (!cert_record_find(r, s->wanted[i]))
+			return; /* they still serve in its place */
+	for (size_t i = r->key_count; i-- > 0;)
+		if (!is_wanted(s, r->keys[i].kind))
+			cert_record_drop(r, r->keys[i].kind);
+}
+
+static int merge(void *arg, struct cert_record *r, struct err *e)
+{
+	struct order *o = arg;
+	const struct chain_facts *facts = chain_facts(o->chain);
+	struct buf pem = BUF_INIT(CHAIN_PEM_MAX);
+	struct cert_key k = { .kind = o->spec.kind,
+		              .not_before = facts->not_before,
+		              .not_after = facts->not_after,
+		              .issued = now_wall() };
+	int rc = secret_copy(&k.key, o->record.key.ptr, o->record.key.len, e);
+
+	if (rc == 0)
+		rc = chain_pem(o->chain, &pem, e);
+	if (rc == 0) {
+		k.issuer = mem_strdup(o->record.issuer);
+		k.serial = mem_strdup(facts->serial);
+		k.chain = mem_strndup(pem.ptr, pem.len);
+		names_copy(&k.identifiers, &o->record.identifiers);
+		cert_record_set(r, &k);
+		drop_unwanted(&o->spec, r);
+	}
+	cert_key_free(&k);
+	buf_free(&pem);
+	return rc;
+}
+
+static void stored(void *arg, int rc, const struct err *e,
+                   const struct cert_record *r)
+{
+	struct order *o = arg;
+
+	o->change = NULL;
+	if (rc < 0) {
+		flow_fail(&o->flow, e);
+		return;
+	}
+	const struct chain_facts *facts = chain_facts(o->chain);
+	log_notice(&o->flow.log, "issued", "serial=%s issuer_cn=\"%s\"",
+	           facts->serial, facts->issuer_cn);
+	o->env->install(o->env->arg, r);
+	flow_go_on(&o->flow, ORDER_CLEANUP);
+}
+
+static int ask_store(struct flow *f, struct err *e)
+{
+	struct order *o = f->self;
+
+	(void)e;
+	o->change = store_change(o->env->store, o->spec.certificate, merge,
+	                         stored, o);
+	return FLOW_WAIT;
+}
+
+/* -------------------------------------------------- explain and cleanup */
+
+/* Asks one authorization after another for the error that made the order
+ * invalid, unless the order told it. */
+static int ask_explain(struct flow *f, struct err *e)
+{
+	struct order *o = f->self;
+
+	(void)e;
+	if (o->failure.code || o->explained >= o->record.authz_count) {
+		f->next = ORDER_CLEANUP;
+		return FLOW_SKIP;
+	}
+	f->ask.url = o->record.authz[o->explained].url;
+	return FLOW_SEND;
+}
+
+static int hear_explain(struct flow *f, const struct ca_answer *answer,
+                        struct err *e)
+{
+	struct order *o = f->self;
+	struct authz_doc doc;
+	int rc = authz_doc_read(answer->body, 0, &f->step_mem, &doc, e);
+
+	if (rc < 0)
+		return rc;
+	const struct err *why = authz_doc_error(&doc);
+	o->explained++;
+	if (!why)
+		return ORDER_EXPLAIN;
+	o->failure = *why;
+	err_in(&o->failure, "%s", doc.identifier.value);
+	return ORDER_CLEANUP;
+}
+
+static void cleanup_answered(void *arg, const struct op_result *res)
+{
+	struct child *c = arg;
+	struct order *o = c->order;
+	struct err e = { 0 };
+
+	c->cleanup = (acme_op){ 0 };
+	if (op_err(o->env->instance(o->env->arg, c->record->instance), res,
+	           &e) < 0) {
+		err_in(&e, "%s", c->record->identifier);
+		log_err(&o->flow.log, LOG_LEVEL_WARN, "cleanup failed", &e);
+	}
+	if (--o->busy == 0)
+		flow_go_on(&o->flow, ORDER_DONE);
+}
+
+/* True if there was something to ask. */
+static bool clean(struct child *c)
+{
+	struct order *o = c->order;
+	const struct authz_record *r = c->record;
+	struct instance *inst =
+		r->instance ? o->env->instance(o->env->arg, r->instance) : NULL;
+	struct challenge_words words;
+	bool asked = false;
+
+	if (!inst)
+		return false;
+	if (authorization_challenge(r, ca_key(o->flow.ca), &words)) {
+		c->cleanup = instance_cleanup(inst, &words.challenge,
+		                              CLEANUP_MS, cleanup_answered, c);
+		asked = true;
+	}
+	buf_free(&words.key_authorization);
+	return asked;
+}
+
+static int ask_cleanup(struct flow *f, struct err *e)
+{
+	struct order *o = f->self;
+
+	(void)e;
+	make_children(o);
+	for (size_t i = 0; i < o->record.authz_count; i++)
+		if (clean(&o->children[i]))
+			o->busy++;
+	f->next = ORDER_DONE;
+	return o->busy ? FLOW_WAIT : FLOW_SKIP;
+}
+
+/* -------------------------------------------------------------- faults */
+
+/* What may pass is left saved, for later; all else ends the order. */
+static int fault(struct flow *f, const struct err *e)
+{
+	struct order *o = f->self;
+
+	if (e->code == ERR_RETRY || e->code == ERR_LIMITED ||
+	    e->code == ERR_NOSPACE || e->code == ERR_CANCELED ||
+	    e->code == ERR_CONFLICT || e->code == ERR_BROKEN)
+		return -1;
+	if (!o->failed) {
+		o->failed = true;
+		o->failure = *e;
+		err_in(&o->failure, "%s", f->table->steps[f->state].name);
+	}
+	return ORDER_CLEANUP;
+}
+
+/* The CA does not know the order any more: a new one, once. */
+static int fault_gone(struct flow *f, const struct err *e)
+{
+	struct order *o = f->self;
+
+	if (e->code != ERR_ABSENT || o->restarts++)
+		return fault(f, e);
+	free_children(o);
+	drop_authz(o);
+	replace(&o->record.url, NULL);
+	replace(&o->record.finalize, NULL);
+	replace(&o->record.download, NULL);
+	return ORDER_NEW;
+}
+
+/* orderNotReady (RFC 8555 section 7.4): the state is what the order says. */
+static int fault_finalize(struct flow *f, const struct err *e)
+{
+	if (strstr(e->problem, ":orderNotReady"))
+		return ORDER_ISSUE;
+	return fault_gone(f, e);
+}
+
+/* -------------------------------------------------------------- table */
+
+static void done(struct flow *f, int rc, const struct err *e)
+{
+	struct order *o = f->self;
+	order_fn *fn = o->fn;
+	struct err copy = { 0 };
+
+	if (rc == 0 && o->failed) {
+		copy = o->failure;
+		if (!copy.code)
+			err_set(&copy, ERR_INVALID,
+			        "the order is invalid, the CA does not say why");
+		rc = copy.code;
+	} else if (rc < 0) {
+		copy = *e;
+	}
+	fn(o->arg, rc, rc < 0 ? &copy : NULL);
+}
+
+#define TO(state) FLOW_TO(ORDER_##state)
+
+/* clang-format off */
+static const struct step STEPS[] = {
+	/* state               name         ask            hear          fault           may go to                                                                                  limit */
+	[ORDER_KEY]       = { "key",       ask_key,       NULL,         fault,          TO(NEW) | TO(AUTHORIZE) | TO(ISSUE) | TO(CLEANUP),                                         FLOW_LONG  },
+	[ORDER_NEW]       = { "new",       ask_new,       hear_new,     fault,          TO(AUTHORIZE) | TO(FINALIZE) | TO(ISSUE) | TO(FETCH) | TO(EXPLAIN) | TO(CLEANUP),           FLOW_SHORT },
+	[ORDER_AUTHORIZE] = { "authorize", ask_authorize, NULL,         fault_gone,     TO(READY) | TO(NEW) | TO(CLEANUP),                                                         FLOW_LONG  },
+	[ORDER_READY]     = { "ready",     ask_order,     hear_order,   fault_gone,     TO(FINALIZE) | TO(ISSUE) | TO(FETCH) | TO(EXPLAIN) | TO(NEW) | TO(CLEANUP),                 FLOW_POLL  },
+	[ORDER_FINALIZE]  = { "finalize",  ask_finalize,  hear_order,   fault_finalize, TO(READY) | TO(ISSUE) | TO(FETCH) | TO(EXPLAIN) | TO(NEW) | TO(CLEANUP),                    FLOW_SHORT },
+	[ORDER_ISSUE]     = { "issue",     ask_order,     hear_order,   fault_gone,     TO(READY) | TO(FINALIZE) | TO(FETCH) | TO(EXPLAIN) | TO(NEW) | TO(CLEANUP),                 FLOW_POLL  },
+	[ORDER_FETCH]     = { "fetch",     ask_cert,      hear_cert,    fault_gone,     TO(STORE) | TO(NEW) | TO(CLEANUP),                                                         FLOW_SHORT },
+	[ORDER_STORE]     = { "store",     ask_store,     NULL,         fault,          TO(CLEANUP),                                                                               FLOW_SHORT },
+	[ORDER_EXPLAIN]   = { "explain",   ask_explain,   hear_explain, fault,          TO(CLEANUP),                                                                               FLOW_POLL  },
+	[ORDER_CLEANUP]   = { "cleanup",   ask_cleanup,   NULL,         NULL,           TO(DONE),                                                                                  FLOW_LONG  },
+	[ORDER_DONE]      = { "done",      NULL,          NULL,         NULL,           0,                                                                                         FLOW_SHORT },
+};
+/* clang-format on */
+
+const struct flow_table ORDER_FLOW = {
+	.name = "order",
+	.steps = STEPS,
+	.count = sizeof STEPS / sizeof *STEPS,
+	.done = ORDER_DONE,
+	.save = save,
+	.done_fn = done,
+};
+
+/* ----------------------------------------------------------- lifetime */
+
+static void copy_spec(struct order *o, const struct order_spec *spec)
+{
+	o->spec = *spec;
+	o->spec.certificate = mem_strdup(spec->certificate);
+	names_copy(&o->spec.identifiers, &spec->identifiers);
+	names_copy(&o->spec.challenges, &spec->challenges);
+	o->record.certificate = mem_strdup(spec->certificate);
+	o->record.issuer = mem_strdup(ca_name(o->flow.ca));
+	o->record.kind = spec->kind;
+	o->record.started = now_wall();
+	names_copy(&o->record.identifiers, &spec->identifiers);
+}
+
+struct order *order_start(const struct order_env *env, struct ca *ca,
+                          const struct log *log, const struct order_spec *spec,
+                          order_fn *fn, void *arg)
+{
+	struct order *o = mem_alloc(sizeof *o);
+
+	o->env = env;
+	o->flow.self = o;
+	o->flow.ca = ca;
+	o->flow.loop = env->loop;
+	o->fn = fn;
+	o->arg = arg;
+	log_init(&o->flow.log, log, "order", "cert=%s key=%s", spec->certificate,
+	         key_kind_name(spec->kind));
+	copy_spec(o, spec);
+	store_order_key(spec->certificate, spec->kind, o->record_key);
+	flow_start(&o->flow, &ORDER_FLOW, ORDER_KEY);
+	return o;
+}
+
+void order_free(struct order *o)
+{
+	if (!o)
+		return;
+	flow_end(&o->flow);
+	keygen_cancel(&o->keygen);
+	store_cancel(&o->load);
+	store_cancel(&o->save);
+	change_cancel(&o->change);
+	after_cancel(&o->settle);
+	free_children(o);
+	order_record_free(&o->record);
+	chain_free(o->chain);
+	key_free(o->key);
+	free((char *)(uintptr_t)o->spec.certificate);
+	names_free(&o->spec.identifiers);
+	names_free(&o->spec.challenges);
+	free(o);
+}
+
+const char *order_state(const struct order *o)
+{
+	return ORDER_FLOW.steps[o->flow.state].name;
+}

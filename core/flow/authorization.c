@@ -310,7 +310,7 @@ void authorization_free(struct authorization *a)
 		return;
 	flow_end(&a->flow);
 	if (a->op.id)
-		op_cancel(a->set.env->plugins, a->op);
+		op_cancel(a->op);
 	free(a->url);
 	free(a);
 }

@@ -399,7 +399,7 @@ static void free_children(struct order *o)
 	for (size_t i = 0; i < o->record.authz_count && o->children; i++) {
 		authorization_free(o->children[i].authorization);
 		if (o->children[i].cleanup.id)
-			op_cancel(o->env->plugins, o->children[i].cleanup);
+			op_cancel(o->children[i].cleanup);
 	}
 	free(o->children);
 	o->children = NULL;

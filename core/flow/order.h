@@ -20,7 +20,6 @@ struct order;
 struct order_env {
 	struct loop *loop;
 	struct store *store;
-	struct plugins *plugins;
 	/* The challenge instance of this name, or NULL. */
 	struct instance *(*instance)(void *arg, const char *name);
 	/* The certificate was stored and must be served now. */

@@ -21,7 +21,6 @@ enum {
 };
 
 struct store {
-	struct plugins *plugins;
 	struct instance *instance;
 	struct log log;
 	store_alarm_fn *alarm;
@@ -98,13 +97,12 @@ char *store_certificate_key(const char *name, char out[STORE_KEY_MAX])
 
 /* --------------------------------------------------------- operations */
 
-struct store *store_new(struct plugins *plugins, struct instance *instance,
-                        const struct log *log, store_alarm_fn *alarm, void *arg)
+struct store *store_new(struct instance *instance, const struct log *log,
+                        store_alarm_fn *alarm, void *arg)
 {
 	struct store *s = mem_alloc(sizeof *s);
 
-	*s = (struct store){ .plugins = plugins,
-		             .instance = instance,
+	*s = (struct store){ .instance = instance,
 		             .alarm = alarm,
 		             .arg = arg };
 	log_init(&s->log, log, "store", NULL);
@@ -139,7 +137,7 @@ void store_cancel(struct store_op **op)
 {
 	if (!*op)
 		return;
-	op_cancel((*op)->store->plugins, (*op)->op);
+	op_cancel((*op)->op);
 	op_free(*op);
 	*op = NULL;
 }

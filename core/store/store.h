@@ -33,10 +33,9 @@ enum { STORE_KEY_MAX = 512 };
 /* A value was set aside: an operator should look. */
 typedef void store_alarm_fn(void *arg, const char *key, const struct err *e);
 
-/* Borrows all but copies nothing; the instance outlives the store. */
-struct store *store_new(struct plugins *plugins, struct instance *instance,
-                        const struct log *log, store_alarm_fn *alarm,
-                        void *arg);
+/* The instance outlives the store. */
+struct store *store_new(struct instance *instance, const struct log *log,
+                        store_alarm_fn *alarm, void *arg);
 /* Pending calls are canceled. */
 void store_free(struct store *store);
 

@@ -272,6 +272,28 @@ int key_from_pem(struct str pem, struct key **out, struct err *e)
 	return ossl_fail(e, ERR_INVALID, "no private key in PEM");
 }
 
+int key_pem_der(struct str pem, struct secret *out, struct err *e)
+{
+	BIO *bio = BIO_new_mem_buf(pem.ptr, (int)pem.len);
+	unsigned char *der = NULL;
+	char *name = NULL, *header = NULL;
+	long len = 0;
+	int rc = -1;
+
+	*out = SECRET_NONE;
+	if (bio && pem.len <= KEY_TEXT_MAX &&
+	    PEM_read_bio(bio, &name, &header, &der, &len) &&
+	    !strcmp(name, PEM_STRING_PKCS8INF))
+		rc = secret_copy(out, der, (size_t)len, e);
+	else
+		rc = ossl_fail(e, ERR_INVALID, "no PKCS#8 key in PEM");
+	BIO_free(bio);
+	OPENSSL_free(name);
+	OPENSSL_free(header);
+	OPENSSL_clear_free(der, (size_t)len);
+	return rc;
+}
+
 int key_from_der(struct str der, struct key **out, struct err *e)
 {
 	const unsigned char *p = (const unsigned char *)der.ptr;

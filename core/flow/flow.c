@@ -18,7 +18,6 @@
 #include "base/buf.h"
 #include "base/now.h"
 #include "crypto/random.h"
-#include "flow/fault.h"
 
 enum {
 	POLL_FIRST_MS = 15, /* a CA next door has validated by then */
@@ -100,7 +99,6 @@ static void flow_goto(struct flow *f, int next)
 	         (long long)(now_mono() - f->entered));
 	f->state = next;
 	arena_reset(&f->step_mem);
-	fault_point(f->table->name, to->name, "before");
 	if (f->table->save)
 		f->table->save(f);
 	else
@@ -113,7 +111,6 @@ void flow_saved(struct flow *f, int rc, const struct err *e)
 		finish(f, rc, e);
 		return;
 	}
-	fault_point(f->table->name, step_of(f)->name, "after");
 	enter(f);
 }
 

@@ -108,8 +108,17 @@ static int take_one(const json_t *o, struct declaration *d,
 	return rc < 0 ? rc : take_kinds(o, d, e);
 }
 
+static void refuse(json_t *refused, const json_t *item, const struct err *e)
+{
+	const char *name = json_string_value(json_object_get(item, "name"));
+
+	json_array_append_new(refused,
+	                      json_pack("{s:s, s:s}", "name", name ? name : "",
+	                                "reason", e->text));
+}
+
 static int take_set(const json_t *params, const struct conf_nginx *nginx,
-                    struct declarations *set, struct err *e)
+                    struct declarations *set, json_t *refused, struct err *e)
 {
 	const json_t *array = NULL, *item;
 	const char *owner;
@@ -127,22 +136,28 @@ static int take_set(const json_t *params, const struct conf_nginx *nginx,
 		               nginx->max_certificates);
 	set->owner = mem_strdup(owner);
 	set->list = mem_array(json_array_size(array), sizeof *set->list);
-	for (size_t i = 0; rc == 0 && i < json_array_size(array); i++) {
+	for (size_t i = 0; i < json_array_size(array); i++) {
+		struct declaration *d = &set->list[set->count];
 		rc = json_item_object(array, i, &item, e);
-		set->count++;
 		if (rc == 0)
-			rc = take_one(item, &set->list[i], nginx, e);
-		if (rc < 0)
-			err_in(e, "certificates[%zu]", i);
+			rc = take_one(item, d, nginx, e);
+		if (rc == 0) {
+			set->count++;
+			continue;
+		}
+		refuse(refused, json_array_get(array, i), e);
+		declaration_free(d);
+		*d = (struct declaration){ 0 };
 	}
-	return rc;
+	return 0;
 }
 
 int declared_take(struct declared *d, const json_t *params,
-                  const struct conf_nginx *nginx, struct err *e)
+                  const struct conf_nginx *nginx, json_t *refused,
+                  struct err *e)
 {
 	struct declarations set = { 0 };
-	int rc = take_set(params, nginx, &set, e);
+	int rc = take_set(params, nginx, &set, refused, e);
 	size_t at = 0;
 
 	while (rc == 0 && at < d->count && strcmp(d->sets[at].owner, set.owner))
@@ -212,15 +227,19 @@ void declared_write(const struct declared *d, struct buf *out)
 static const struct conf_nginx ANY = { .name = "",
 	                               .max_certificates = CERTIFICATES_MAX };
 
-static int read_sets(struct declared *d, const json_t *o, struct err *e)
+static int read_sets(struct declared *d, const json_t *o,
+                     const struct log *log, struct err *e)
 {
 	const json_t *array, *item;
+	json_t *refused = json_array();
 	int rc = json_get_array(o, "declared", OWNERS_MAX, &array, e);
 
 	for (size_t i = 0; rc == 0 && i < json_array_size(array); i++) {
 		rc = json_item_object(array, i, &item, e);
-		rc = rc < 0 ? rc : declared_take(d, item, &ANY, e);
+		rc = rc < 0 ? rc : declared_take(d, item, &ANY, refused, e);
 	}
+	declared_log(refused, log);
+	json_decref(refused);
 	return rc;
 }
 
@@ -251,7 +270,7 @@ int declared_load(struct declared *d, const char *path, const struct log *log,
 	if (rc == 0)
 		rc = json_read(buf_str(&text), &o, e);
 	if (rc == 0)
-		rc = read_sets(d, o, e);
+		rc = read_sets(d, o, log, e);
 	if (rc == ERR_INVALID) {
 		err_in(e, "%s", path);
 		set_aside(path, log, e);
@@ -286,6 +305,7 @@ void declared_collect(struct declared *d, const char *folder,
 {
 	DIR *dir = opendir(folder);
 	struct dirent *entry;
+	json_t *refused = json_array();
 	char path[4096];
 	struct err e;
 
@@ -297,7 +317,8 @@ void declared_collect(struct declared *d, const char *folder,
 		snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
 		int rc = read_left(path, &o, &e);
 		if (rc == 0 && json_opt_object(o, "params", &params, &e) == 0)
-			rc = declared_take(d, params ? params : o, nginx, &e);
+			rc = declared_take(d, params ? params : o, nginx,
+			                   refused, &e);
 		if (rc < 0) {
 			err_in(&e, "%s", path);
 			log_err(log, LOG_LEVEL_WARN, "declaration refused", &e);
@@ -306,4 +327,20 @@ void declared_collect(struct declared *d, const char *folder,
 	}
 	if (dir)
 		closedir(dir);
+	declared_log(refused, log);
+	json_decref(refused);
+}
+
+void declared_log(const json_t *refused, const struct log *log)
+{
+	char name[512], reason[1024];
+
+	for (size_t i = 0; i < json_array_size(refused); i++) {
+		const json_t *o = json_array_get(refused, i);
+		const char *n = json_string_value(json_object_get(o, "name"));
+		const char *r = json_string_value(json_object_get(o, "reason"));
+		log_warn(log, "declaration refused", "cert=%s reason=%s",
+		         log_quote(n, strlen(n), name, sizeof name),
+		         log_quote(r, strlen(r), reason, sizeof reason));
+	}
 }

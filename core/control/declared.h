@@ -18,11 +18,13 @@ struct declared {
 	size_t count;
 };
 
-/* The params of `declare`, in place of what its owner declared before. With
- * ERR_INVALID or ERR_DENIED nothing has changed. `nginx` is the policy of
- * whoever declares: which issuers, which names, how many. */
+/* The params of `declare`, in place of what its owner declared before. `nginx`
+ * is the policy of whoever declares: which issuers, which names, how many. A
+ * certificate that is wrong or not allowed is left out by itself: appended to
+ * `refused` as {"name", "reason"}. After an error nothing has changed. */
 int declared_take(struct declared *d, const json_t *params,
-                  const struct conf_nginx *nginx, struct err *e);
+                  const struct conf_nginx *nginx, json_t *refused,
+                  struct err *e);
 void declared_free(struct declared *d);
 
 /* As one JSON text, and back. A damaged file is set aside and reported. These
@@ -35,3 +37,6 @@ int declared_load(struct declared *d, const char *path, const struct log *log,
  * or our own, one declaration each. */
 void declared_collect(struct declared *d, const char *folder,
                       const struct conf_nginx *nginx, const struct log *log);
+
+/* Logs each member of `refused`. */
+void declared_log(const json_t *refused, const struct log *log);

@@ -398,6 +398,9 @@ static int sign(struct call *c, const char *nonce, struct buf *body,
 	const struct key *key = c->key ? c->key : c->ca->key;
 	const char *kid = c->with_jwk ? NULL : c->ca->kid;
 
+	if (!url_of(c))
+		return err_set(e, ERR_DENIED, "%s does not offer this",
+		               c->ca->name);
 	if (!key || (!c->with_jwk && !kid))
 		return err_set(e, ERR_RETRY, "no account at %s yet",
 		               c->ca->name);

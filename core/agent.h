@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "conf/conf.h"
+#include "control/control.h"
+#include "control/declared.h"
+#include "loop/fdwatch.h"
+#include "loop/http.h"
+#include "loop/loop.h"
+#include "loop/work.h"
+#include "plugin/instance.h"
+#include "publish.h"
+#include "renew/renew.h"
+#include "store/store.h"
+
+/*
+ * The program as a whole: which parts there are, and who talks to whom. Only
+ * main.c, agent.c and their neighbours in this folder see it.
+ */
+struct agent_options {
+	const char *conf;      /* path of acme-agent.ini */
+	const char *run_dir;   /* NULL: as configured */
+	const char *state_dir; /* NULL: as configured */
+	bool shared;           /* launched by nginx, as the workers' user */
+	int lifeline;          /* ends with its other end; -1: none */
+};
+
+enum { AGENT_ALARMS = 8, AGENT_ALARM_LEN = 600 };
+
+struct agent {
+	struct agent_options options;
+	struct conf_boot boot; /* folders and user, known before all else */
+	struct log log;
+	int64_t started;
+
+	struct publisher *publisher;
+	struct loop *loop;
+	struct http_client *http;
+	struct plugins *plugins;
+	struct conf *conf; /* in force; NULL: none was accepted yet */
+	struct instance *storage;
+	struct instance **challenges; /* as conf->challenges */
+	struct store *store;
+	struct renew *renew;
+	struct control *control;
+	struct declared declared;
+	struct saver *saver; /* of the declarations */
+
+	struct fdwatch *lifeline;
+	struct after *watchdog, *repair;
+	int lock; /* on the state folder */
+	struct {
+		const char *key; /* static; NULL: free */
+		char text[AGENT_ALARM_LEN];
+	} alarms[AGENT_ALARMS];
+};
+
+/* Publishes, then serves until it is told to stop. The exit status. */
+int agent_run(const struct agent_options *options);
+/* `acme-agent publish`: publishes what is stored and ends. */
+int agent_publish(const struct agent_options *options);
+/* `acme-agent -t`: what agent_reload would say. */
+int agent_test(const struct agent_options *options);
+
+/* ---- for the neighbours ---- */
+
+/* Reads the configuration and takes it over, whole or not at all. Errors go to
+ * `errors`, which is the caller's to free. */
+int agent_reload(struct agent *a, struct conf_errors *errors);
+/* What is wished for has changed. */
+void agent_configure(struct agent *a);
+/* Something an operator must see until it is over: shown by status, logged when
+ * it begins. `text` NULL ends it. `key` is static. */
+void agent_alarm(struct agent *a, const char *key, const char *text);
+/* The declarations are made durable, off the loop. */
+void agent_save_declared(struct agent *a);
+
+/* commands.c: what the control socket may ask for. */
+extern const struct control_ops AGENT_COMMANDS;

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+#include <sys/types.h>
+
+#include "base/err.h"
+
+/* Looks a user and a group up by name; "" or NULL takes the user's own group,
+ * or for the user ourselves. */
+int user_find(const char *user, const char *group, uid_t *uid, gid_t *gid,
+              struct err *e);
+
+/* Becomes that user for good, supplementary groups included, and proves that
+ * there is no way back. */
+int user_become(const char *name, uid_t uid, gid_t gid, struct err *e);

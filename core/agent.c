@@ -568,6 +568,7 @@ static void end(struct agent *a)
 	plugins_free(a->plugins);
 	if (loop_free(a->loop) > 0)
 		log_warn(&a->log, "something was still running", NULL);
+	loop_pool_end();
 	declared_free(&a->declared);
 	conf_unref(a->conf);
 	if (a->lock >= 0)

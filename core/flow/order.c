@@ -5,12 +5,13 @@
  *   key        make the certificate's key: saved before the CA hears of us, so
  *              that no crash loses a key and no full disk costs an order
  *   new        newOrder
- *   authorize  authorizations side by side (authorization.c)
+ *   authorize  authorizations side by side (order_challenges.c)
  *   ready      until the CA has seen all of them
  *   finalize   the CSR
  *   issue      until the certificate is there
  *   fetch      download and prove it: chain, key, names, dates
  *   store      merge it into the stored certificate, then have it served
+ *              (order_store.c)
  *   explain    the order is invalid: find out why
  *   cleanup    every challenge that was presented is taken away
  *   done       the record is gone
@@ -18,7 +19,7 @@
  * Each arrow is saved before the next step begins. An order that is started
  * with a saved record goes on with what the CA says about it.
  */
-#include "flow/order.h"
+#include "flow/order_inside.h"
 
 #include <stdlib.h>
 
@@ -28,142 +29,8 @@
 #include "acme/url.h"
 #include "base/mem.h"
 #include "base/now.h"
-#include "crypto/chain.h"
 #include "crypto/csr.h"
-#include "flow/authorization.h"
-#include "flow/keygen.h"
 #include "loop/after.h"
-
-enum { CLEANUP_MS = 60 * 1000, COOKIE_MAX = 4096 };
-
-enum order_state {
-	ORDER_KEY,
-	ORDER_NEW,
-	ORDER_AUTHORIZE,
-	ORDER_READY,
-	ORDER_FINALIZE,
-	ORDER_ISSUE,
-	ORDER_FETCH,
-	ORDER_STORE,
-	ORDER_EXPLAIN,
-	ORDER_CLEANUP,
-	ORDER_DONE,
-};
-
-/* Something under way for one authorization: the flow, or its cleanup. */
-struct child {
-	struct order *order;
-	struct authz_record *record;
-	struct authorization *authorization;
-	bool wants_save, saving;
-	acme_op cleanup;
-};
-
-struct order {
-	struct flow flow;
-	const struct order_env *env;
-	struct order_spec spec;
-	struct order_record record;
-	char record_key[STORE_KEY_MAX];
-	struct key *key;
-	struct chain *chain;
-
-	struct keygen *keygen;
-	struct store_op *load, *save;
-	struct change *change;
-	bool transition; /* the save under way is the driver's */
-
-	struct child *children; /* one for each record.authz */
-	size_t busy;            /* of them */
-	struct after *settle;   /* none is busy any more */
-	struct err child_error;
-
-	bool failed; /* given up: `failure` says why */
-	struct err failure;
-	size_t explained;
-	unsigned restarts;
-
-	order_fn *fn;
-	void *arg;
-};
-
-/* ------------------------------------------------- the record, saved */
-
-static void save_next(struct order *o);
-
-static void saved(void *arg, int rc, const struct err *e, struct str value,
-                  struct str version)
-{
-	struct order *o = arg;
-	bool transition = o->transition;
-
-	(void)value;
-	(void)version;
-	o->save = NULL;
-	o->transition = false;
-	for (size_t i = 0; i < o->record.authz_count && o->children; i++) {
-		struct child *c = &o->children[i];
-		if (!c->saving)
-			continue;
-		c->saving = false;
-		authorization_saved(c->authorization, rc, e);
-	}
-	if (transition) {
-		flow_saved(&o->flow, rc, e);
-		return;
-	}
-	save_next(o);
-}
-
-static void save_record(struct order *o)
-{
-	struct buf text = BUF_INIT(RECORD_MAX);
-
-	free(o->record.state);
-	o->record.state = mem_strdup(ORDER_FLOW.steps[o->flow.state].name);
-	order_record_write(&o->record, &text);
-	o->save = store_put(o->env->store, o->record_key, buf_str(&text),
-	                    EXPECT_ANY, saved, o);
-	buf_free(&text);
-}
-
-/* One write for all children that want one by now. */
-static void save_next(struct order *o)
-{
-	bool wanted = false;
-
-	if (o->save || !o->children)
-		return;
-	for (size_t i = 0; i < o->record.authz_count; i++) {
-		struct child *c = &o->children[i];
-		c->saving = c->wants_save;
-		c->wants_save = false;
-		wanted = wanted || c->saving;
-	}
-	if (wanted)
-		save_record(o);
-}
-
-static void child_wants_save(void *arg, struct authorization *a)
-{
-	struct child *c = arg;
-
-	(void)a;
-	c->wants_save = true;
-	save_next(c->order);
-}
-
-/* The driver's save of a transition. */
-static void save(struct flow *f)
-{
-	struct order *o = f->self;
-
-	o->transition = true;
-	if (f->state == ORDER_DONE)
-		o->save = store_del(o->env->store, o->record_key, saved, o);
-	else
-		save_record(o);
-}
 
 /* ---------------------------------------------------------------- key */
 
@@ -310,7 +177,7 @@ static void take_authz(struct order *o, const struct order_doc *doc)
 	for (size_t i = 0; i < doc->authorization_count; i++)
 		o->record.authz[i] = (struct authz_record){
 			.url = mem_strdup(doc->authorizations[i]),
-			.cookie = BUF_INIT(COOKIE_MAX),
+			.cookie = BUF_INIT(ORDER_COOKIE_MAX),
 		};
 }
 
@@ -392,86 +259,6 @@ static int hear_order(struct flow *f, const struct ca_answer *answer,
 	return rc < 0 ? rc : next_of(o, &doc, ORDER_READY, e);
 }
 
-/* ---------------------------------------------------------- authorize */
-
-static void free_children(struct order *o)
-{
-	for (size_t i = 0; i < o->record.authz_count && o->children; i++) {
-		authorization_free(o->children[i].authorization);
-		if (o->children[i].cleanup.id)
-			op_cancel(o->children[i].cleanup);
-	}
-	free(o->children);
-	o->children = NULL;
-	o->busy = 0;
-}
-
-static void make_children(struct order *o)
-{
-	free_children(o);
-	o->children = mem_array(o->record.authz_count, sizeof *o->children);
-	for (size_t i = 0; i < o->record.authz_count; i++) {
-		o->children[i].order = o;
-		o->children[i].record = &o->record.authz[i];
-	}
-	o->child_error = (struct err){ 0 };
-}
-
-/* All children have ended; on a turn of its own, since the order may be freed
- * in here and a child's end is called from many places. */
-static void settled(void *arg)
-{
-	struct order *o = arg;
-	struct err copy = o->child_error;
-
-	o->settle = NULL;
-	if (copy.code)
-		flow_fail(&o->flow, &copy);
-	else
-		flow_go_on(&o->flow, ORDER_READY);
-}
-
-static void authorized(void *arg, int rc, const struct err *e)
-{
-	struct child *c = arg;
-	struct order *o = c->order;
-
-	/* What must be given up outweighs what may be tried again. */
-	if (rc < 0 && (!o->child_error.code ||
-	               o->child_error.code == ERR_RETRY))
-		o->child_error = *e;
-	if (--o->busy == 0)
-		o->settle = after_start(o->flow.loop, 0, settled, o);
-}
-
-static int ask_authorize(struct flow *f, struct err *e)
-{
-	struct order *o = f->self;
-
-	(void)e;
-	if (o->record.authz_count == 0) {
-		f->next = ORDER_READY;
-		return FLOW_SKIP;
-	}
-	make_children(o);
-	o->busy = o->record.authz_count;
-	for (size_t i = 0; i < o->record.authz_count; i++) {
-		struct child *c = &o->children[i];
-		struct authorization_setup set = {
-			.env = o->env,
-			.ca = f->ca,
-			.log = &f->log,
-			.record = c->record,
-			.challenges = &o->spec.challenges,
-			.save = child_wants_save,
-			.fn = authorized,
-			.arg = c,
-		};
-		c->authorization = authorization_start(&set);
-	}
-	return FLOW_WAIT;
-}
-
 /* ----------------------------------------------------- finalize, fetch */
 
 static int ask_finalize(struct flow *f, struct err *e)
@@ -516,80 +303,7 @@ static int hear_cert(struct flow *f, const struct ca_answer *answer,
 	return rc < 0 ? err_in(e, "certificate refused") : ORDER_STORE;
 }
 
-/* -------------------------------------------------------------- store */
-
-static bool is_wanted(const struct order_spec *s, enum key_kind kind)
-{
-	for (size_t i = 0; i < s->wanted_count; i++)
-		if (s->wanted[i] == kind)
-			return true;
-	return false;
-}
-
-static void drop_unwanted(const struct order_spec *s, struct cert_record *r)
-{
-	for (size_t i = 0; i < s->wanted_count; i++)
-		if (!cert_record_find(r, s->wanted[i]))
-			return; /* they still serve in its place */
-	for (size_t i = r->key_count; i-- > 0;)
-		if (!is_wanted(s, r->keys[i].kind))
-			cert_record_drop(r, r->keys[i].kind);
-}
-
-static int merge(void *arg, struct cert_record *r, struct err *e)
-{
-	struct order *o = arg;
-	const struct chain_facts *facts = chain_facts(o->chain);
-	struct buf pem = BUF_INIT(CHAIN_PEM_MAX);
-	struct cert_key k = { .kind = o->spec.kind,
-		              .not_before = facts->not_before,
-		              .not_after = facts->not_after,
-		              .issued = now_wall() };
-	int rc = secret_copy(&k.key, o->record.key.ptr, o->record.key.len, e);
-
-	if (rc == 0)
-		rc = chain_pem(o->chain, &pem, e);
-	if (rc == 0) {
-		k.issuer = mem_strdup(o->record.issuer);
-		k.serial = mem_strdup(facts->serial);
-		k.chain = mem_strndup(pem.ptr, pem.len);
-		names_copy(&k.identifiers, &o->record.identifiers);
-		cert_record_set(r, &k);
-		drop_unwanted(&o->spec, r);
-	}
-	cert_key_free(&k);
-	buf_free(&pem);
-	return rc;
-}
-
-static void stored(void *arg, int rc, const struct err *e,
-                   const struct cert_record *r)
-{
-	struct order *o = arg;
-
-	o->change = NULL;
-	if (rc < 0) {
-		flow_fail(&o->flow, e);
-		return;
-	}
-	const struct chain_facts *facts = chain_facts(o->chain);
-	log_notice(&o->flow.log, "issued", "serial=%s issuer_cn=\"%s\"",
-	           facts->serial, facts->issuer_cn);
-	o->env->install(o->env->arg, r);
-	flow_go_on(&o->flow, ORDER_CLEANUP);
-}
-
-static int ask_store(struct flow *f, struct err *e)
-{
-	struct order *o = f->self;
-
-	(void)e;
-	o->change = store_change(o->env->store, o->spec.certificate, merge,
-	                         stored, o);
-	return FLOW_WAIT;
-}
-
-/* -------------------------------------------------- explain and cleanup */
+/* -------------------------------------------------------------- explain */
 
 /* Asks one authorization after another for the error that made the order
  * invalid, unless the order told it. */
@@ -624,56 +338,6 @@ static int hear_explain(struct flow *f, const struct ca_answer *answer,
 	return ORDER_CLEANUP;
 }
 
-static void cleanup_answered(void *arg, const struct op_result *res)
-{
-	struct child *c = arg;
-	struct order *o = c->order;
-	struct err e = { 0 };
-
-	c->cleanup = (acme_op){ 0 };
-	if (op_err(o->env->instance(o->env->arg, c->record->instance), res,
-	           &e) < 0) {
-		err_in(&e, "%s", c->record->identifier);
-		log_err(&o->flow.log, LOG_LEVEL_WARN, "cleanup failed", &e);
-	}
-	if (--o->busy == 0)
-		flow_go_on(&o->flow, ORDER_DONE);
-}
-
-/* True if there was something to ask. */
-static bool clean(struct child *c)
-{
-	struct order *o = c->order;
-	const struct authz_record *r = c->record;
-	struct instance *inst =
-		r->instance ? o->env->instance(o->env->arg, r->instance) : NULL;
-	struct challenge_words words;
-	bool asked = false;
-
-	if (!inst)
-		return false;
-	if (authorization_challenge(r, ca_key(o->flow.ca), &words)) {
-		c->cleanup = instance_cleanup(inst, &words.challenge,
-		                              CLEANUP_MS, cleanup_answered, c);
-		asked = true;
-	}
-	buf_free(&words.key_authorization);
-	return asked;
-}
-
-static int ask_cleanup(struct flow *f, struct err *e)
-{
-	struct order *o = f->self;
-
-	(void)e;
-	make_children(o);
-	for (size_t i = 0; i < o->record.authz_count; i++)
-		if (clean(&o->children[i]))
-			o->busy++;
-	f->next = ORDER_DONE;
-	return o->busy ? FLOW_WAIT : FLOW_SKIP;
-}
-
 /* -------------------------------------------------------------- faults */
 
 /* What may pass is left saved, for later; all else ends the order. */
@@ -700,7 +364,7 @@ static int fault_gone(struct flow *f, const struct err *e)
 
 	if (e->code != ERR_ABSENT || o->restarts++)
 		return fault(f, e);
-	free_children(o);
+	order_free_children(o);
 	drop_authz(o);
 	replace(&o->record.url, NULL);
 	replace(&o->record.finalize, NULL);
@@ -743,14 +407,14 @@ static const struct step STEPS[] = {
 	/* state               name         ask            hear          fault           may go to                                                                                  limit */
 	[ORDER_KEY]       = { "key",       ask_key,       NULL,         fault,          TO(NEW) | TO(AUTHORIZE) | TO(ISSUE) | TO(CLEANUP),                                         FLOW_LONG  },
 	[ORDER_NEW]       = { "new",       ask_new,       hear_new,     fault,          TO(AUTHORIZE) | TO(FINALIZE) | TO(ISSUE) | TO(FETCH) | TO(EXPLAIN) | TO(CLEANUP),           FLOW_SHORT },
-	[ORDER_AUTHORIZE] = { "authorize", ask_authorize, NULL,         fault_gone,     TO(READY) | TO(NEW) | TO(CLEANUP),                                                         FLOW_LONG  },
+	[ORDER_AUTHORIZE] = { "authorize", order_ask_authorize, NULL,         fault_gone,     TO(READY) | TO(NEW) | TO(CLEANUP),                                                         FLOW_LONG  },
 	[ORDER_READY]     = { "ready",     ask_order,     hear_order,   fault_gone,     TO(FINALIZE) | TO(ISSUE) | TO(FETCH) | TO(EXPLAIN) | TO(NEW) | TO(CLEANUP),                 FLOW_POLL  },
 	[ORDER_FINALIZE]  = { "finalize",  ask_finalize,  hear_order,   fault_finalize, TO(READY) | TO(ISSUE) | TO(FETCH) | TO(EXPLAIN) | TO(NEW) | TO(CLEANUP),                    FLOW_SHORT },
 	[ORDER_ISSUE]     = { "issue",     ask_order,     hear_order,   fault_gone,     TO(READY) | TO(FINALIZE) | TO(FETCH) | TO(EXPLAIN) | TO(NEW) | TO(CLEANUP),                 FLOW_POLL  },
 	[ORDER_FETCH]     = { "fetch",     ask_cert,      hear_cert,    fault_gone,     TO(STORE) | TO(NEW) | TO(CLEANUP),                                                         FLOW_SHORT },
-	[ORDER_STORE]     = { "store",     ask_store,     NULL,         fault,          TO(CLEANUP),                                                                               FLOW_SHORT },
+	[ORDER_STORE]     = { "store",     order_ask_store,     NULL,         fault,          TO(CLEANUP),                                                                               FLOW_SHORT },
 	[ORDER_EXPLAIN]   = { "explain",   ask_explain,   hear_explain, fault,          TO(CLEANUP),                                                                               FLOW_POLL  },
-	[ORDER_CLEANUP]   = { "cleanup",   ask_cleanup,   NULL,         NULL,           TO(DONE),                                                                                  FLOW_LONG  },
+	[ORDER_CLEANUP]   = { "cleanup",   order_ask_cleanup,   NULL,         NULL,           TO(DONE),                                                                                  FLOW_LONG  },
 	[ORDER_DONE]      = { "done",      NULL,          NULL,         NULL,           0,                                                                                         FLOW_SHORT },
 };
 /* clang-format on */
@@ -760,7 +424,7 @@ const struct flow_table ORDER_FLOW = {
 	.steps = STEPS,
 	.count = sizeof STEPS / sizeof *STEPS,
 	.done = ORDER_DONE,
-	.save = save,
+	.save = order_save,
 	.done_fn = done,
 };
 
@@ -809,7 +473,7 @@ void order_free(struct order *o)
 	store_cancel(&o->save);
 	change_cancel(&o->change);
 	after_cancel(&o->settle);
-	free_children(o);
+	order_free_children(o);
 	order_record_free(&o->record);
 	chain_free(o->chain);
 	key_free(o->key);

@@ -304,3 +304,8 @@ bool loop_run_until(struct loop *loop, bool (*pred)(void *arg), void *arg,
 	}
 	return true;
 }
+
+void loop_pool_end(void)
+{
+	uv_library_shutdown();
+}

@@ -62,3 +62,6 @@ void loop_on_slow(struct loop *loop, int64_t ms, loop_slow_fn *fn, void *arg);
 
 /* How many things are on the loop now, as loop_free counts them. */
 int loop_live(const struct loop *loop);
+
+/* Ends the threads of the pool; the last thing a process does with loops. */
+void loop_pool_end(void);

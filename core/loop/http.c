@@ -26,7 +26,13 @@
 #include "loop/http_call.h"
 #include "loop/turn.h"
 
-enum { POOL = 8, HOST_CONNECTIONS = 4, CONNECTIONS = 32 };
+enum {
+	POOL = 8,
+	HOST_CONNECTIONS = 4,
+	CONNECTIONS = 32,
+	CA_CACHE_SECONDS = 600, /* until a changed CA file is noticed */
+	CA_DOUBT_SECONDS = 1,   /* likewise, after a certificate was refused */
+};
 
 struct http_client {
 	struct loop *loop;
@@ -37,6 +43,7 @@ struct http_client {
 	struct http_call *calls; /* running */
 	struct http_call *pool;  /* idle, linked by next */
 	int pooled;
+	int64_t doubt_until; /* see CA_DOUBT_SECONDS */
 };
 
 struct http_socket {
@@ -283,10 +290,18 @@ static void call_recycle(struct http_call *call)
 	client->pooled++;
 }
 
+/* Who corrects a CA file after an error must not wait for the cache. */
+static long ca_cache_seconds(const struct http_client *client)
+{
+	return now_mono() < client->doubt_until ? CA_DOUBT_SECONDS :
+	                                          CA_CACHE_SECONDS;
+}
+
 static void call_send(struct http_call *call)
 {
 	http_answer_reset(call);
-	http_setup_easy(call, call->client->user_agent);
+	http_setup_easy(call, call->client->user_agent,
+	                ca_cache_seconds(call->client));
 	call->added = true;
 	must_curl(curl_multi_add_handle(call->client->multi, call->easy) ==
 	          CURLM_OK);
@@ -393,6 +408,9 @@ static void call_done(struct http_call *call, CURLcode code)
 	struct http_response res;
 	const char *url;
 
+	if (code == CURLE_PEER_FAILED_VERIFICATION)
+		call->client->doubt_until =
+			now_mono() + CA_CACHE_SECONDS * INT64_C(1000);
 	if (code != CURLE_OK) {
 		http_words_failed(call, code);
 		deliver(call, NULL);

@@ -71,7 +71,8 @@ struct http_call {
 int http_setup_copy(struct http_call *call, const struct http_request *req,
                     struct err *e);
 /* Puts all options into the easy handle. */
-void http_setup_easy(struct http_call *call, const char *user_agent);
+void http_setup_easy(struct http_call *call, const char *user_agent,
+                     long ca_cache_seconds);
 /* Points the request to `url`; drops what another host must not get. */
 int http_setup_redirect(struct http_call *call, const char *url, struct err *e);
 

@@ -13,8 +13,7 @@
 #include "loop/http_call.h"
 
 enum {
-	REQUEST_MAX = 8 << 20,    /* bytes of one request, URL and all */
-	CA_CACHE_SECONDS = 600,   /* until a changed CA file is noticed */
+	REQUEST_MAX = 8 << 20, /* bytes of one request, URL and all */
 	HAPPY_EYEBALLS_MS = 250,
 };
 
@@ -216,13 +215,13 @@ static void set_limits(struct http_call *call)
 
 /* curl keeps one parsed CA file for the multi handle, but only when there is
  * no CA folder beside it. */
-static void set_tls(struct http_call *call)
+static void set_tls(struct http_call *call, long ca_cache_seconds)
 {
 	const struct http_request *req = &call->req;
 
 	SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 	SET(CURLOPT_CAPATH, NULL);
-	SET(CURLOPT_CA_CACHE_TIMEOUT, (long)CA_CACHE_SECONDS);
+	SET(CURLOPT_CA_CACHE_TIMEOUT, ca_cache_seconds);
 	if (req->ca_file)
 		SET(CURLOPT_CAINFO, req->ca_file);
 	if (req->client_cert)
@@ -255,7 +254,8 @@ static void set_route(struct http_call *call)
 	SET(CURLOPT_PIPEWAIT, 1L);
 }
 
-void http_setup_easy(struct http_call *call, const char *user_agent)
+void http_setup_easy(struct http_call *call, const char *user_agent,
+                     long ca_cache_seconds)
 {
 	SET(CURLOPT_PRIVATE, call);
 	SET(CURLOPT_URL, call->req.url);
@@ -271,6 +271,6 @@ void http_setup_easy(struct http_call *call, const char *user_agent)
 	SET(CURLOPT_WRITEDATA, call);
 	set_method(call);
 	set_limits(call);
-	set_tls(call);
+	set_tls(call, ca_cache_seconds);
 	set_route(call);
 }

@@ -83,6 +83,38 @@ static void the_ca_file_is_parsed_once_for_many_connections(void **state)
 	close(fd);
 }
 
+static void a_corrected_ca_file_is_noticed_soon(void **state)
+{
+	char path[80];
+	(void)state;
+
+	snprintf(path, sizeof path, "%s/swap.pem", folder);
+	save_pem(path, stranger.cert, NULL);
+	struct got got = ASK(true, "/ok", .ca_file = path);
+	expect_error(&got, ERR_RETRY, "verify failed");
+	save_pem(path, root.cert, NULL);
+	poll(NULL, 0, 1100);
+	got = ASK(true, "/ok", .ca_file = path);
+	assert_string_equal(got.body, "hello");
+	unlink(path);
+}
+
+static void the_version_of_ip_can_be_chosen(void **state)
+{
+	char url[64];
+	(void)state;
+
+	snprintf(url, sizeof url, "https://localhost:%d/ok", secure.port);
+	struct got got = ASK(true, "", .url = url);
+	assert_string_equal(got.body, "hello");
+	got = ASK(true, "", .url = url, .ip = HTTP_IP_4);
+	assert_string_equal(got.body, "hello");
+	http_client_free(&client);
+	client = http_client_new(loop, NULL);
+	got = ASK(true, "", .url = url, .ip = HTTP_IP_6); /* nobody there */
+	expect_error(&got, ERR_RETRY, "localhost:");
+}
+
 /* --- connections -------------------------------------------------------- */
 
 static void one_connection_serves_many_requests(void **state)
@@ -353,6 +385,8 @@ int main(void)
 		TEST(certificates_are_verified),
 		TEST(a_client_certificate_is_shown),
 		TEST(the_ca_file_is_parsed_once_for_many_connections),
+		TEST(a_corrected_ca_file_is_noticed_soon),
+		TEST(the_version_of_ip_can_be_chosen),
 		TEST(one_connection_serves_many_requests),
 		TEST(parallel_calls_share_few_connections),
 		TEST(a_call_may_start_the_next_from_its_callback),

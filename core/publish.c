@@ -68,6 +68,7 @@ static void open_replica(struct publisher *p, const char *state_dir)
 	char path[PATH_LEN];
 	struct err e;
 
+	opts.flags = SEGMENT_DURABLE;
 	snprintf(path, sizeof path, "%s/replica.1", state_dir);
 	int rc = segment_open(path, &opts, &p->replica, &e);
 	if (rc == ERR_INVALID) {

@@ -25,9 +25,6 @@
 
 enum {
 	DER_MAX = 256 << 10,
-	CHAIN_MAX = 16, /* intermediates */
-	ENTRIES_MAX = 8,
-	NAMES_MAX = 4096,
 	SERVER_NAME_MAX = 253,
 	TRIES = 4,
 };
@@ -95,7 +92,7 @@ static int check_entry(const struct segment_entry *x, struct err *e)
 			       x->leaf.len);
 	if (x->key.len == 0 || x->key.len > DER_MAX)
 		return err_set(e, ERR_INVALID, "key of %zu bytes", x->key.len);
-	if (x->chain_count > CHAIN_MAX)
+	if (x->chain_count > SEGMENT_CHAIN_MAX)
 		return err_set(e, ERR_INVALID, "%zu intermediates",
 			       x->chain_count);
 	for (size_t i = 0; i < x->chain_count; i++)
@@ -122,12 +119,12 @@ static int check_cert(const struct segment_cert *cert, struct err *e)
 			    "certificate name", e);
 
 	if (rc == 0 &&
-	    (cert->entry_count == 0 || cert->entry_count > ENTRIES_MAX))
+	    (cert->entry_count == 0 || cert->entry_count > SEGMENT_ENTRIES_MAX))
 		rc =
 		    err_set(e, ERR_INVALID, "%zu key types", cert->entry_count);
 	for (size_t i = 0; rc == 0 && i < cert->entry_count; i++)
 		rc = check_entry(&cert->entries[i], e);
-	if (rc == 0 && cert->name_count > NAMES_MAX)
+	if (rc == 0 && cert->name_count > SEGMENT_NAMES_MAX)
 		rc = err_set(e, ERR_INVALID, "%zu server names",
 			     cert->name_count);
 	for (size_t i = 0; rc == 0 && i < cert->name_count; i++)
@@ -251,7 +248,7 @@ static int drop_names(struct segment *s, struct space *space, struct batch *b,
 static int build_cert(struct segment *s, struct space *space, struct batch *b,
 		      const struct segment_cert *cert, struct err *e)
 {
-	uint64_t chains[ENTRIES_MAX];
+	uint64_t chains[SEGMENT_ENTRIES_MAX];
 	struct err ignored;
 	int rc = 0;
 

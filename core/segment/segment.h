@@ -69,6 +69,13 @@ enum segment_state segment_state(const struct segment *s);
 /* The reader's view of the same file, as long as the segment is open. */
 const struct acme_segment *segment_reader(const struct segment *s);
 
+/* What passes these is refused with ERR_INVALID. */
+enum segment_limits {
+	SEGMENT_ENTRIES_MAX = 8,
+	SEGMENT_CHAIN_MAX = 16, /* intermediates of an entry */
+	SEGMENT_NAMES_MAX = 4096,
+};
+
 struct segment_entry {
 	enum acme_segment_key type;
 	struct str leaf; /* DER */

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "base/now.h"
+#include "segment/copy.h"
 
 static void crc32c_agrees_with_the_published_vector(void **state)
 {
@@ -528,6 +529,49 @@ static void ten_thousand_are_restored_in_no_time(void **state)
 	unlink(g.path);
 }
 
+static void one_certificate_is_copied_whole(void **state)
+{
+	struct fixture *f = *state;
+	struct fixture g = { 0 };
+	struct segment *run = fixture_open(f, 0);
+	struct made m;
+	struct str chain[SEGMENT_CHAIN_MAX];
+	unsigned char buf[32768];
+	struct acme_segment_record r;
+	struct acme_segment_entry x;
+
+	made(&m, "a", 3);
+	for (size_t i = 0; i < SEGMENT_CHAIN_MAX; i++)
+		chain[i] = m.chain[0];
+	struct segment_entry two[2] = { m.entry, m.entry };
+	two[1].type = ACME_SEGMENT_RSA_4096;
+	two[1].chain = chain;
+	two[1].chain_count = SEGMENT_CHAIN_MAX;
+	m.cert.entries = two;
+	m.cert.entry_count = 2;
+	fixture_must(f, segment_put_cert(run, &m.cert, &f->e));
+	snprintf(g.path, sizeof g.path, "%s/other", f->folder);
+	struct segment *replica = fixture_open(&g, 0);
+	const struct acme_segment *s = segment_reader(replica);
+	fixture_must(f, segment_copy_cert(replica, segment_reader(run),
+					  STR("a"), &f->e));
+	assert_int_equal(
+	    segment_copy_cert(replica, segment_reader(run), STR("b"), &f->e),
+	    ERR_ABSENT);
+	assert_int_equal(serves(s, "a"), 3);
+	assert_string_equal(leads(s, "w.a.test"), "a");
+	assert_int_equal(acme_segment_find(s, ACME_SEGMENT_CERT, "a", 1, buf,
+					   sizeof buf, &r),
+			 ACME_SEGMENT_OK);
+	assert_true(acme_segment_cert(&r, 1, &x));
+	assert_int_equal(
+	    acme_segment_find_chain(s, x.chain, buf, sizeof buf, &r),
+	    ACME_SEGMENT_OK);
+	assert_int_equal(acme_segment_chain_count(&r), SEGMENT_CHAIN_MAX);
+	segment_close(replica);
+	unlink(g.path);
+}
+
 static void mode_is_as_asked_whatever_it_was(void **state)
 {
 	struct fixture *f = *state;
@@ -607,6 +651,7 @@ int main(void)
 		T(a_removal_in_a_rebuild_holds),
 		T(a_rebuild_may_grow_far_beyond_what_was),
 		T(ten_thousand_are_restored_in_no_time),
+		T(one_certificate_is_copied_whole),
 		T(mode_is_as_asked_whatever_it_was),
 		T(a_name_that_was_damaged_heals_when_put_again),
 		T(a_heartbeat_is_seen),

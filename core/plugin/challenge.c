@@ -50,8 +50,8 @@ static const char *scope_of(const struct op *op)
 		return NULL;
 	case ACME_SCOPE_NAME:
 		return op->challenge->record_name.len
-		               ? op->challenge->record_name.ptr
-		               : op->challenge->identifier.ptr;
+			   ? op->challenge->record_name.ptr
+			   : op->challenge->identifier.ptr;
 	default:
 		return "";
 	}
@@ -60,18 +60,18 @@ static const char *scope_of(const struct op *op)
 static void begin_present(struct op *op)
 {
 	op->inst->plugin->challenge->present(op->inst->self, op->handle,
-	                                     op->challenge);
+					     op->challenge);
 }
 
 static void begin_cleanup(struct op *op)
 {
 	op->inst->plugin->challenge->cleanup(op->inst->self, op->handle,
-	                                     op->challenge);
+					     op->challenge);
 }
 
 static acme_op ask(struct instance *i, const char *verb,
-                   void (*begin)(struct op *op), const acme_challenge *c,
-                   uint32_t deadline_ms, op_fn *fn, void *arg)
+		   void (*begin)(struct op *op), const acme_challenge *c,
+		   uint32_t deadline_ms, op_fn *fn, void *arg)
 {
 	struct op *op = op_call(i, OP_CALL, verb, deadline_ms, fn, arg);
 
@@ -80,7 +80,7 @@ static acme_op ask(struct instance *i, const char *verb,
 		op_answer(op, ERR_INVALID, 0, STR("is not for challenges"));
 	else if (!(i->plugin->challenge->types & c->type))
 		op_answer(op, ERR_DECLINED, 0,
-		          STR("not a challenge type of this plugin"));
+			  STR("not a challenge type of this plugin"));
 	if (op->state == OP_LIVE)
 		op->challenge = copy_challenge(op, c);
 	if (op->state == OP_LIVE) {
@@ -91,13 +91,13 @@ static acme_op ask(struct instance *i, const char *verb,
 }
 
 acme_op instance_present(struct instance *i, const acme_challenge *c,
-                         uint32_t deadline_ms, op_fn *fn, void *arg)
+			 uint32_t deadline_ms, op_fn *fn, void *arg)
 {
 	return ask(i, "present", begin_present, c, deadline_ms, fn, arg);
 }
 
 acme_op instance_cleanup(struct instance *i, const acme_challenge *c,
-                         uint32_t deadline_ms, op_fn *fn, void *arg)
+			 uint32_t deadline_ms, op_fn *fn, void *arg)
 {
 	return ask(i, "cleanup", begin_cleanup, c, deadline_ms, fn, arg);
 }

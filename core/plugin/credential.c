@@ -35,7 +35,7 @@ static int keep(struct str s, struct secret *out, struct err *e)
 		return err_set(e, ERR_INVALID, "the secret is empty");
 	if (s.len > CREDENTIAL_MAX)
 		return err_set(e, ERR_INVALID, "the secret has over %d bytes",
-		               CREDENTIAL_MAX);
+			       CREDENTIAL_MAX);
 	if (memchr(s.ptr, '\0', s.len))
 		return err_set(e, ERR_INVALID, "the secret holds a NUL byte");
 	return secret_copy(out, s.ptr, s.len, e);
@@ -47,7 +47,7 @@ static int from_file(const char *path, struct secret *out, struct err *e)
 
 	if (*path != '/')
 		return err_set(e, ERR_INVALID,
-		               "file: expected an absolute path");
+			       "file: expected an absolute path");
 	int rc = file_read(path, &content, e);
 	if (rc == 0) {
 		struct str s = buf_str(&content);
@@ -68,8 +68,10 @@ static int from_env(const char *name, struct secret *out, struct err *e)
 	const char *value = *name ? getenv(name) : NULL;
 
 	if (!value)
-		return err_set(e, ERR_ABSENT, "env:%s: there is no such "
-		               "variable in the agent's environment", name);
+		return err_set(e, ERR_ABSENT,
+			       "env:%s: there is no such "
+			       "variable in the agent's environment",
+			       name);
 	int rc = keep(str_of(value), out, e);
 	return rc < 0 ? err_in(e, "env:%s", name) : 0;
 }
@@ -81,12 +83,12 @@ static int from_credential(const char *name, struct secret *out, struct err *e)
 
 	if (!*name || *name == '.' || strchr(name, '/'))
 		return err_set(e, ERR_INVALID,
-		               "credential: expected a name without '/'");
+			       "credential: expected a name without '/'");
 	if (!dir || *dir != '/')
 		return err_set(e, ERR_ABSENT,
-		               "credential:%s: the service manager gave no "
-		               "credentials (LoadCredential= in the unit)",
-		               name);
+			       "credential:%s: the service manager gave no "
+			       "credentials (LoadCredential= in the unit)",
+			       name);
 	int n = snprintf(path, sizeof path, "%s/%s", dir, name);
 	if (n < 0 || (size_t)n >= sizeof path)
 		return err_set(e, ERR_INVALID, "credential: name too long");

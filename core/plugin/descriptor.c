@@ -44,13 +44,12 @@ static int check_version(const acme_plugin *d, struct err *e)
 {
 	if (d->abi_major != ACME_ABI_MAJOR)
 		return err_set(e, ERR_INVALID,
-		               "has plugin ABI %u, this agent has %u",
-		               d->abi_major, ACME_ABI_MAJOR);
+			       "has plugin ABI %u, this agent has %u",
+			       d->abi_major, ACME_ABI_MAJOR);
 	if (d->abi_minor > ACME_ABI_MINOR)
-		return err_set(e, ERR_INVALID,
-		               "needs agent ABI %u.%u, this one has %u.%u",
-		               d->abi_major, d->abi_minor, ACME_ABI_MAJOR,
-		               ACME_ABI_MINOR);
+		return err_set(
+		    e, ERR_INVALID, "needs agent ABI %u.%u, this one has %u.%u",
+		    d->abi_major, d->abi_minor, ACME_ABI_MAJOR, ACME_ABI_MINOR);
 	return 0;
 }
 
@@ -58,19 +57,19 @@ static int check_words(const acme_plugin *d, const char *name, struct err *e)
 {
 	if (!d->name || strcmp(d->name, name) != 0)
 		return err_set(e, ERR_BROKEN, "calls itself '%.63s'",
-		               d->name ? d->name : "");
+			       d->name ? d->name : "");
 	if (!d->version || !*d->version || strlen(d->version) > NAME_MAX_LEN)
 		return err_set(e, ERR_BROKEN, "does not say its version");
 	if (!d->open || !d->close)
 		return err_set(e, ERR_BROKEN, "lacks open or close");
 	if (!d->challenge && !d->storage)
 		return err_set(e, ERR_BROKEN,
-		               "is neither for challenges nor for storage");
+			       "is neither for challenges nor for storage");
 	return 0;
 }
 
 static int take_challenge(const acme_plugin *d, struct plugin *out,
-                          struct err *e)
+			  struct err *e)
 {
 	const uint32_t known = ACME_HTTP_01 | ACME_DNS_01 | ACME_TLS_ALPN_01;
 
@@ -82,7 +81,7 @@ static int take_challenge(const acme_plugin *d, struct plugin *out,
 	ops->types &= known;
 	if (!ops->types)
 		return err_set(e, ERR_BROKEN,
-		               "names no challenge type that we know");
+			       "names no challenge type that we know");
 	if (!ops->present || !ops->cleanup)
 		return err_set(e, ERR_BROKEN, "lacks present or cleanup");
 	if (ops->lock_scope > ACME_SCOPE_ACCOUNT)
@@ -90,8 +89,7 @@ static int take_challenge(const acme_plugin *d, struct plugin *out,
 	return 0;
 }
 
-static int take_storage(const acme_plugin *d, struct plugin *out,
-                        struct err *e)
+static int take_storage(const acme_plugin *d, struct plugin *out, struct err *e)
 {
 	if (!d->storage)
 		return 0;
@@ -99,24 +97,24 @@ static int take_storage(const acme_plugin *d, struct plugin *out,
 	out->storage = ops;
 	descriptor_copy(ops, sizeof *ops, d->storage);
 	ops->caps &= ACME_STORE_CAS | ACME_STORE_LOCK | ACME_STORE_WATCH |
-	             ACME_STORE_LOCAL;
+		     ACME_STORE_LOCAL;
 	if (!ops->get || !ops->put || !ops->del || !ops->list)
 		return err_set(e, ERR_BROKEN, "lacks get, put, del or list");
 	if (!(ops->caps & ACME_STORE_CAS))
 		return err_set(e, ERR_BROKEN,
-		               "cannot compare and set, which we depend on");
+			       "cannot compare and set, which we depend on");
 	if ((ops->caps & ACME_STORE_LOCK) &&
 	    (!ops->lock || !ops->renew || !ops->unlock))
-		return err_set(e, ERR_BROKEN,
-		               "lacks lock, renew or unlock, but promises them");
+		return err_set(
+		    e, ERR_BROKEN,
+		    "lacks lock, renew or unlock, but promises them");
 	if ((ops->caps & ACME_STORE_WATCH) && !ops->watch)
-		return err_set(e, ERR_BROKEN,
-		               "lacks watch, but promises it");
+		return err_set(e, ERR_BROKEN, "lacks watch, but promises it");
 	return 0;
 }
 
 static int check_option(const struct acme_option *list, size_t at,
-                        struct err *e)
+			struct err *e)
 {
 	const struct acme_option *o = &list[at];
 	struct option_value value = { 0 };
@@ -125,32 +123,31 @@ static int check_option(const struct acme_option *list, size_t at,
 
 	if (!option_name_ok(o->name))
 		return err_set(e, ERR_BROKEN, "has a bad option name '%.63s'",
-		               o->name ? o->name : "");
+			       o->name ? o->name : "");
 	for (size_t i = 0; i < at; i++)
 		if (!strcmp(list[i].name, o->name))
 			return err_set(e, ERR_BROKEN, "has option '%s' twice",
-			               o->name);
+				       o->name);
 	if (o->type < ACME_STR || o->type > ACME_SECRET)
 		return err_set(e, ERR_BROKEN,
-		               "option '%s' has a type that we do not know",
-		               o->name);
+			       "option '%s' has a type that we do not know",
+			       o->name);
 	if (!o->help || !*o->help)
 		return err_set(e, ERR_BROKEN, "option '%s' has no help",
-		               o->name);
+			       o->name);
 	if (!o->fallback)
 		return 0;
 	if (o->type == ACME_SECRET || (o->flags & ACME_REQUIRED))
 		rc = err_set(e, ERR_BROKEN, "option '%s' has a fallback",
-		             o->name);
+			     o->name);
 	else if (option_parse(o->type, o->fallback, &value, &why) < 0)
 		rc = err_set(e, ERR_BROKEN, "fallback of option '%s': %.300s",
-		             o->name, why.text);
+			     o->name, why.text);
 	option_value_free(&value);
 	return rc;
 }
 
-static int take_options(const acme_plugin *d, struct plugin *out,
-                        struct err *e)
+static int take_options(const acme_plugin *d, struct plugin *out, struct err *e)
 {
 	size_t count = 0;
 
@@ -158,7 +155,7 @@ static int take_options(const acme_plugin *d, struct plugin *out,
 		count++;
 	if (count > OPTIONS_MAX)
 		return err_set(e, ERR_BROKEN, "has over %d options",
-		               OPTIONS_MAX);
+			       OPTIONS_MAX);
 	acme_option *list = mem_array(count + 1, sizeof *list);
 	out->options = list;
 	out->option_count = count;
@@ -172,7 +169,7 @@ static int take_options(const acme_plugin *d, struct plugin *out,
 }
 
 static int take(const acme_plugin *d, const char *name, struct plugin *out,
-                struct err *e)
+		struct err *e)
 {
 	int rc = check_version(d, e);
 
@@ -188,7 +185,7 @@ static int take(const acme_plugin *d, const char *name, struct plugin *out,
 }
 
 int descriptor_take(const acme_plugin *theirs, const char *name,
-                    struct plugin *out, struct err *e)
+		    struct plugin *out, struct err *e)
 {
 	acme_plugin d;
 
@@ -198,7 +195,7 @@ int descriptor_take(const acme_plugin *theirs, const char *name,
 	descriptor_copy(&d, sizeof d, theirs);
 	if (d.size < SIZE_FIRST)
 		return err_set(e, ERR_BROKEN, "has a descriptor of %u bytes",
-		               d.size);
+			       d.size);
 	int rc = take(&d, name, out, e);
 	if (rc < 0) {
 		descriptor_drop(out);

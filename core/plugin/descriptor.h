@@ -20,7 +20,7 @@ int descriptor_name_ok(const char *name);
  * never freed. ERR_INVALID for another ABI version, ERR_BROKEN for the rest;
  * texts without the plugin's name. */
 int descriptor_take(const acme_plugin *theirs, const char *name,
-                    struct plugin *out, struct err *e);
+		    struct plugin *out, struct err *e);
 
 /* Frees what a failed or unused descriptor_take left. */
 void descriptor_drop(struct plugin *p);

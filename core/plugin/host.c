@@ -52,7 +52,7 @@ static void host_log(acme_op handle, acme_level level, acme_str text)
 		instance_scrub(op->inst, line);
 	log_quote(line, strlen(line), quoted, sizeof quoted);
 	log_write(op ? &op->log : NULL, level_of(level), "says", "text=%s",
-	          quoted);
+		  quoted);
 	op_unlock();
 }
 
@@ -106,18 +106,19 @@ static int64_t host_now(acme_op handle)
 }
 
 static const struct option_value *option(acme_op handle, const char *name,
-                                         uint32_t types)
+					 uint32_t types)
 {
 	const struct option_value *value = NULL;
-	struct op *op = service_on_loop("option", handle) ? op_find(handle) : NULL;
+	struct op *op =
+	    service_on_loop("option", handle) ? op_find(handle) : NULL;
 
 	if (op)
 		value = options_get(op->inst->options, name, types);
 	if (!value)
 		log_warn(op ? &op->log : NULL, "plugin fault",
-		         "what=\"asks for an option that it does not have, or "
-		         "in a wrong type\" option=%.63s",
-		         name ? name : "");
+			 "what=\"asks for an option that it does not have, or "
+			 "in a wrong type\" option=%.63s",
+			 name ? name : "");
 	return value;
 }
 
@@ -150,7 +151,7 @@ static int host_option_bool(acme_op handle, const char *name)
 }
 
 static const acme_str *host_option_list(acme_op handle, const char *name,
-                                        size_t *count)
+					size_t *count)
 {
 	const struct option_value *v = option(handle, name, 1u << ACME_LIST);
 
@@ -172,8 +173,8 @@ static acme_str host_secret(acme_op handle, const char *name)
 		return (acme_str){ NULL, 0 };
 	}
 	struct instance *inst = op->inst;
-	inst->lent = mem_grow(inst->lent, inst->lent_count + 1,
-	                      sizeof *inst->lent);
+	inst->lent =
+	    mem_grow(inst->lent, inst->lent_count + 1, sizeof *inst->lent);
 	inst->lent[inst->lent_count++] = copy;
 	return (acme_str){ copy.ptr, copy.len };
 }
@@ -188,7 +189,8 @@ static void host_emit(acme_op handle, const acme_entry *entry)
 	if (!op)
 		return;
 	if (op->kind == OP_ROOT)
-		service_complain("emit", handle, "an instance has nothing to emit");
+		service_complain("emit", handle,
+				 "an instance has nothing to emit");
 	else if (op_emit(op, entry, &e) < 0)
 		service_refuse(op, e.code, e.text);
 }
@@ -198,7 +200,8 @@ static void done_in_open(struct op *root, acme_status status, acme_str text)
 	struct instance *inst = root->inst;
 
 	if (!inst->opening || inst->open_said) {
-		service_complain("done", root->handle, "an instance is not answered");
+		service_complain("done", root->handle,
+				 "an instance is not answered");
 		return;
 	}
 	inst->open_said = true;
@@ -207,7 +210,7 @@ static void done_in_open(struct op *root, acme_status status, acme_str text)
 }
 
 static void host_done(acme_op handle, acme_status status, uint32_t retry_ms,
-                      acme_str text)
+		      acme_str text)
 {
 	struct op *op = service_speaker(service_op("done", handle));
 
@@ -217,7 +220,7 @@ static void host_done(acme_op handle, acme_status status, uint32_t retry_ms,
 		done_in_open(op, status, text);
 	else
 		op_answer(op, op_code_of(status), retry_ms,
-		          (struct str){ text.ptr, text.ptr ? text.len : 0 });
+			  (struct str){ text.ptr, text.ptr ? text.len : 0 });
 }
 
 /* ---- after ---- */
@@ -290,7 +293,7 @@ static void host_work(acme_op handle, acme_job *job, acme_then *fn, void *arg)
 	s->job = job;
 	op_pin(op);
 	s->is.work = work_start(op->inst->plugins->loop, run_job, on_work,
-	                        on_work_dropped, s);
+				on_work_dropped, s);
 }
 
 /* ---- watch_fd ---- */
@@ -321,7 +324,7 @@ static struct service *watched(struct op *op, int fd)
 /* The watch stays with the op that it was first asked for on, so a callback
  * may change what it waits for. */
 static void host_watch_fd(acme_op handle, int fd, uint32_t events,
-                          acme_fd_then *fn, void *arg)
+			  acme_fd_then *fn, void *arg)
 {
 	struct op *op = service_op("watch_fd", handle);
 	struct service *old = op ? watched(op, fd) : NULL;
@@ -339,9 +342,9 @@ static void host_watch_fd(acme_op handle, int fd, uint32_t events,
 	s->fd = fd;
 	s->fn.fd_then = fn;
 	unsigned which = (events & ACME_FD_READ ? FDWATCH_READ : 0u) |
-	                 (events & ACME_FD_WRITE ? FDWATCH_WRITE : 0u);
+			 (events & ACME_FD_WRITE ? FDWATCH_WRITE : 0u);
 	if (fdwatch_start(op->inst->plugins->loop, fd, which, on_fd, s,
-	                  &s->is.fdwatch, &e) < 0) {
+			  &s->is.fdwatch, &e) < 0) {
 		service_unlink(s);
 		free(s);
 		service_refuse(op, ERR_BROKEN, e.text);
@@ -352,7 +355,7 @@ static void host_watch_fd(acme_op handle, int fd, uint32_t events,
 
 /* Nothing but its own challenge: a plugin cannot answer for other names. */
 static const char *foreign(const struct op *op, uint32_t kind, acme_str name,
-                           acme_str value)
+			   acme_str value)
 {
 	const acme_challenge *c = op->challenge;
 
@@ -367,7 +370,7 @@ static const char *foreign(const struct op *op, uint32_t kind, acme_str name,
 }
 
 static void host_publish(acme_op handle, uint32_t kind, acme_str name,
-                         acme_str value)
+			 acme_str value)
 {
 	struct op *op = service_op("publish", handle);
 	const struct instance_hooks *hooks = op ? &op->inst->hooks : NULL;
@@ -384,8 +387,8 @@ static void host_publish(acme_op handle, uint32_t kind, acme_str name,
 		err_set(&e, ERR_BROKEN, "nobody can publish tokens");
 	else
 		hooks->publish(hooks->arg, kind,
-		               (struct str){ name.ptr, name.len },
-		               (struct str){ value.ptr, value.len }, &e);
+			       (struct str){ name.ptr, name.len },
+			       (struct str){ value.ptr, value.len }, &e);
 	if (e.code != ERR_OK) {
 		err_in(&e, "publish");
 		service_refuse(op, e.code, e.text);

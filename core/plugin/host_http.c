@@ -60,7 +60,7 @@ static acme_status status_of_err(const struct err *e)
 /* "HTTP 403: {"message":"token not valid"}": the provider's own words, unless
  * they are a page for browsers. */
 static void word_of_answer(const struct http_response *res, char *out,
-                           size_t size)
+			   size_t size)
 {
 	struct str body = str_trim(res->body);
 	int cut = (int)(body.len < EXCERPT ? body.len : EXCERPT);
@@ -69,12 +69,12 @@ static void word_of_answer(const struct http_response *res, char *out,
 		snprintf(out, size, "HTTP %d", res->status);
 	else
 		snprintf(out, size, "HTTP %d: %.*s", res->status, cut,
-		         body.ptr);
+			 body.ptr);
 }
 
 static void fill_answer(const struct http_response *res,
-                        acme_http_response *out, acme_str *headers, char *words,
-                        size_t size)
+			acme_http_response *out, acme_str *headers, char *words,
+			size_t size)
 {
 	const char *line;
 	size_t at = 0, count = 0;
@@ -87,15 +87,15 @@ static void fill_answer(const struct http_response *res,
 	out->status = (uint32_t)status_of(res->status);
 	if (res->retry_after_ms > 0)
 		out->retry_ms = res->retry_after_ms < UINT32_MAX
-		                        ? (uint32_t)res->retry_after_ms
-		                        : UINT32_MAX;
+				    ? (uint32_t)res->retry_after_ms
+				    : UINT32_MAX;
 	out->body = (acme_str){ res->body.ptr, res->body.len };
 	out->headers = headers;
 	out->header_count = count;
 }
 
 static void on_http(void *arg, const struct http_response *res,
-                    const struct err *e)
+		    const struct err *e)
 {
 	struct service *s = arg;
 	struct op *op = s->op;
@@ -128,14 +128,14 @@ static char *text_of(struct arena *a, acme_str s)
 
 /* What the loop's client wants, in `a`; NULL if the plugin asks nonsense. */
 static const struct http_request *request_of(struct arena *a,
-                                             const acme_http_request *r)
+					     const acme_http_request *r)
 {
 	struct http_request *out = arena_alloc(a, sizeof *out);
 	char **headers;
 
 	if (!out || r->header_count > HTTP_HEADERS ||
-	    !(headers = arena_alloc(a, (r->header_count + 1) *
-	                                       sizeof *headers)))
+	    !(headers =
+		  arena_alloc(a, (r->header_count + 1) * sizeof *headers)))
 		return NULL;
 	for (size_t i = 0; i < r->header_count; i++)
 		if (!(headers[i] = text_of(a, r->headers[i])))
@@ -154,7 +154,7 @@ static const struct http_request *request_of(struct arena *a,
 }
 
 void host_http(acme_op handle, const acme_http_request *theirs,
-                      acme_http_then *fn, void *arg)
+	       acme_http_then *fn, void *arg)
 {
 	struct op *op = service_op("http", handle);
 	struct arena a = ARENA_INIT(1 << 20);
@@ -168,9 +168,10 @@ void host_http(acme_op handle, const acme_http_request *theirs,
 	struct http_client *client = op->inst->plugins->http;
 	op_pin(op);
 	if (!req || !client) {
-		service_refuse(op, ERR_BROKEN,
-		       req ? "there is no HTTP client"
-		           : "http: not a request (NUL byte, or too large)");
+		service_refuse(
+		    op, ERR_BROKEN,
+		    req ? "there is no HTTP client"
+			: "http: not a request (NUL byte, or too large)");
 	} else {
 		struct service *s = service_new(op, SERVICE_HTTP, arg);
 		s->fn.http_then = fn;

@@ -26,7 +26,7 @@ enum { SCRUB_MIN = 4 }; /* a shorter "secret" would hide half the log */
 /* ---- opening ---- */
 
 static int find_plugin(struct plugins *p, const struct instance_spec *spec,
-                       const struct plugin **out, struct conf_errors *errors)
+		       const struct plugin **out, struct conf_errors *errors)
 {
 	struct err e;
 
@@ -34,17 +34,17 @@ static int find_plugin(struct plugins *p, const struct instance_spec *spec,
 		conf_error(errors, spec->place, "%s", e.text);
 	else if (spec->must_challenge && !(*out)->challenge)
 		conf_error(errors, spec->place,
-		           "plugin '%s' is not for challenges", spec->plugin);
+			   "plugin '%s' is not for challenges", spec->plugin);
 	else if (spec->must_storage && !(*out)->storage)
-		conf_error(errors, spec->place, "plugin '%s' is not for storage",
-		           spec->plugin);
+		conf_error(errors, spec->place,
+			   "plugin '%s' is not for storage", spec->plugin);
 	else
 		return 0;
 	return ERR_INVALID;
 }
 
 int instance_check(struct plugins *p, const struct instance_spec *spec,
-                   struct conf_errors *errors)
+		   struct conf_errors *errors)
 {
 	const struct plugin *plugin;
 	struct options options = { 0 };
@@ -52,7 +52,7 @@ int instance_check(struct plugins *p, const struct instance_spec *spec,
 
 	if (rc == 0)
 		rc = options_read(plugin, spec->place, &spec->options, &options,
-		                  errors);
+				  errors);
 	if (rc == 0)
 		options_free(&options);
 	return rc;
@@ -60,7 +60,7 @@ int instance_check(struct plugins *p, const struct instance_spec *spec,
 
 /* The first error becomes the error, warnings go to the log. */
 static int first_error(struct plugins *p, struct conf_errors *errors, int rc,
-                       struct err *e)
+		       struct err *e)
 {
 	bool said = false;
 
@@ -76,7 +76,7 @@ static int first_error(struct plugins *p, struct conf_errors *errors, int rc,
 }
 
 static struct instance *make(struct plugins *p, const struct plugin *plugin,
-                             const struct instance_spec *spec)
+			     const struct instance_spec *spec)
 {
 	struct instance *i = mem_alloc(sizeof *i);
 
@@ -87,7 +87,7 @@ static struct instance *make(struct plugins *p, const struct plugin *plugin,
 	i->options = mem_alloc(sizeof *i->options);
 	if (*i->name)
 		log_init(&i->log, &p->log, NULL, "plugin=%s instance=%s",
-		         plugin->name, i->name);
+			 plugin->name, i->name);
 	else
 		log_init(&i->log, &p->log, NULL, "plugin=%s", plugin->name);
 	return i;
@@ -95,7 +95,7 @@ static struct instance *make(struct plugins *p, const struct plugin *plugin,
 
 /* The plugin's own words, or ours. */
 static int open_failed(struct instance *i, acme_status st,
-                       const struct instance_spec *spec, struct err *e)
+		       const struct instance_spec *spec, struct err *e)
 {
 	enum err_code code = op_code_of(st);
 	const char *file = spec->place.file;
@@ -109,7 +109,7 @@ static int open_failed(struct instance *i, acme_status st,
 }
 
 static int start(struct instance *i, const struct instance_spec *spec,
-                 struct err *e)
+		 struct err *e)
 {
 	i->root = op_new(i, OP_ROOT, NULL, "open");
 	i->opening = true;
@@ -126,7 +126,7 @@ static int start(struct instance *i, const struct instance_spec *spec,
 }
 
 int instance_open(struct plugins *p, const struct instance_spec *spec,
-                  struct instance **out, struct err *e)
+		  struct instance **out, struct err *e)
 {
 	struct conf_errors errors = CONF_ERRORS_INIT;
 	struct options options = { 0 };
@@ -136,7 +136,7 @@ int instance_open(struct plugins *p, const struct instance_spec *spec,
 	int rc = find_plugin(p, spec, &plugin, &errors);
 	if (rc == 0)
 		rc = options_read(plugin, spec->place, &spec->options, &options,
-		                  &errors);
+				  &errors);
 	if (first_error(p, &errors, rc, e) < 0)
 		return e->code;
 	struct instance *i = make(p, plugin, spec);
@@ -214,7 +214,7 @@ static void on_drained(void *arg)
 }
 
 void instance_close(struct instance *i, uint32_t drain_ms,
-                    instance_closed_fn *fn, void *arg)
+		    instance_closed_fn *fn, void *arg)
 {
 	if (!i || i->closing)
 		return;
@@ -223,8 +223,8 @@ void instance_close(struct instance *i, uint32_t drain_ms,
 	i->closed_arg = arg;
 	cut_off(i, drain_ms > 0);
 	if (drain_ms > 0 && i->busy)
-		i->drain = after_start(i->plugins->loop, drain_ms, on_drained,
-		                       i);
+		i->drain =
+		    after_start(i->plugins->loop, drain_ms, on_drained, i);
 	instance_settle(i);
 }
 
@@ -259,13 +259,12 @@ void instance_scrub(const struct instance *i, char *text)
 	}
 }
 
-int op_err(const struct instance *i, const struct op_result *res,
-           struct err *e)
+int op_err(const struct instance *i, const struct op_result *res, struct err *e)
 {
 	if (res->code == ERR_OK)
 		return 0;
 	err_set(e, res->code, "%s",
-	        *res->text ? res->text : err_code_name(res->code));
+		*res->text ? res->text : err_code_name(res->code));
 	if (*i->name && strcmp(i->name, i->plugin->name) != 0)
 		err_in(e, "%s %s (%s)",
 		       i->plugin->challenge ? "challenge" : "storage", i->name,

@@ -30,7 +30,7 @@ struct instance_hooks {
 	/* Shows, or with value.ptr NULL withdraws. `kind` is ACME_PUBLISH_*;
 	 * name and value are those of the operation's own challenge. */
 	int (*publish)(void *arg, uint32_t kind, struct str name,
-	               struct str value, struct err *e);
+		       struct str value, struct err *e);
 };
 
 struct instance_spec {
@@ -46,19 +46,19 @@ struct instance_spec {
  * opens. Nothing in `spec` is kept but hooks. Errors say file:line of the
  * option at fault, what was expected and the nearest known name. */
 int instance_open(struct plugins *p, const struct instance_spec *spec,
-                  struct instance **out, struct err *e);
+		  struct instance **out, struct err *e);
 
 /* Only the checks, without opening: for `acme-agent -t`. Secrets are read. All
  * that is wrong is added to `errors`; 0 or ERR_INVALID. */
 int instance_check(struct plugins *p, const struct instance_spec *spec,
-                   struct conf_errors *errors);
+		   struct conf_errors *errors);
 
 /* Takes no more operations, lets those in flight end within `drain_ms` (0: they
  * are cancelled now), closes, frees, then calls fn (may be NULL) on the loop.
  * Their callbacks run before that, as ERR_CANCELED where they were cut off. */
 typedef void instance_closed_fn(void *arg);
 void instance_close(struct instance *i, uint32_t drain_ms,
-                    instance_closed_fn *fn, void *arg);
+		    instance_closed_fn *fn, void *arg);
 
 const char *instance_name(const struct instance *i);
 const struct plugin *instance_plugin(const struct instance *i);
@@ -91,7 +91,7 @@ typedef void op_fn(void *arg, const struct op_result *res);
 /* The answer as an error, in front of it "challenge hetzner (dns-rest)";
  * retry_at is set from retry_ms. Returns the code, 0 if it was ERR_OK. */
 int op_err(const struct instance *i, const struct op_result *res,
-           struct err *e);
+	   struct err *e);
 
 /* fn will not run; the plugin is told to stop. A stale handle is ignored. */
 void op_cancel(acme_op op);
@@ -100,9 +100,9 @@ void op_cancel(acme_op op);
 
 /* Of `c` everything is copied; `c->size` need not be set. */
 acme_op instance_present(struct instance *i, const acme_challenge *c,
-                         uint32_t deadline_ms, op_fn *fn, void *arg);
+			 uint32_t deadline_ms, op_fn *fn, void *arg);
 acme_op instance_cleanup(struct instance *i, const acme_challenge *c,
-                         uint32_t deadline_ms, op_fn *fn, void *arg);
+			 uint32_t deadline_ms, op_fn *fn, void *arg);
 
 /* ---- storage ---- */
 
@@ -112,13 +112,13 @@ acme_op instance_cleanup(struct instance *i, const acme_challenge *c,
 
 /* entries[0] is the value; ERR_ABSENT if there is none. */
 acme_op instance_get(struct instance *i, struct str key, uint32_t deadline_ms,
-                     op_fn *fn, void *arg);
+		     op_fn *fn, void *arg);
 /* entries[0].version is the new version; ERR_CONFLICT if `expect` is not. */
 acme_op instance_put(struct instance *i, struct str key, struct str value,
-                     struct str expect, uint32_t deadline_ms, op_fn *fn,
-                     void *arg);
+		     struct str expect, uint32_t deadline_ms, op_fn *fn,
+		     void *arg);
 acme_op instance_del(struct instance *i, struct str key, struct str expect,
-                     uint32_t deadline_ms, op_fn *fn, void *arg);
+		     uint32_t deadline_ms, op_fn *fn, void *arg);
 
 struct list_query {
 	struct str prefix, cursor;
@@ -126,19 +126,19 @@ struct list_query {
 	bool with_values;
 };
 acme_op instance_list(struct instance *i, const struct list_query *q,
-                      uint32_t deadline_ms, op_fn *fn, void *arg);
+		      uint32_t deadline_ms, op_fn *fn, void *arg);
 
 /* entries[0].version is the lease. */
 acme_op instance_lock(struct instance *i, struct str name, uint32_t lease_ms,
-                      uint32_t deadline_ms, op_fn *fn, void *arg);
+		      uint32_t deadline_ms, op_fn *fn, void *arg);
 acme_op instance_renew(struct instance *i, struct str name, struct str lease,
-                       uint32_t lease_ms, uint32_t deadline_ms, op_fn *fn,
-                       void *arg);
+		       uint32_t lease_ms, uint32_t deadline_ms, op_fn *fn,
+		       void *arg);
 acme_op instance_unlock(struct instance *i, struct str name, struct str lease,
-                        uint32_t deadline_ms, op_fn *fn, void *arg);
+			uint32_t deadline_ms, op_fn *fn, void *arg);
 
 /* Changes arrive by `change`, as often as they come; `fn` says once why they
  * stopped coming: list and watch again. No deadline; ends by op_cancel. */
 typedef void watch_fn(void *arg, const struct op_entry *entry);
 acme_op instance_watch(struct instance *i, struct str prefix, struct str point,
-                       watch_fn *change, op_fn *fn, void *arg);
+		       watch_fn *change, op_fn *fn, void *arg);

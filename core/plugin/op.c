@@ -61,7 +61,7 @@ static int slot_take(struct op *op)
 		if (table.count == table.room) {
 			table.room = table.room ? table.room * 2 : 64;
 			table.slots = mem_grow(table.slots, table.room,
-			                       sizeof *table.slots);
+					       sizeof *table.slots);
 		}
 		at = table.count++;
 		table.slots[at] = (struct slot){ .generation = 1 };
@@ -141,7 +141,7 @@ static void unlink_op(struct op *op)
 }
 
 struct op *op_new(struct instance *inst, enum op_kind kind, struct op *parent,
-                  const char *verb)
+		  const char *verb)
 {
 	struct op *op = mem_alloc(sizeof *op);
 	bool store = inst->plugin->storage && kind != OP_ROOT;
@@ -161,10 +161,10 @@ struct op *op_new(struct instance *inst, enum op_kind kind, struct op *parent,
 	/* a child's lines are its parent's */
 	if (kind == OP_CALL || kind == OP_WATCH)
 		log_init(&op->log, &inst->log, NULL, "call=%s op=%u", verb,
-		         (unsigned)op->handle.id);
+			 (unsigned)op->handle.id);
 	else
 		log_init(&op->log, parent ? &parent->log : &inst->log, NULL,
-		         NULL);
+			 NULL);
 	if (kind != OP_ROOT)
 		link_op(op);
 	return op;
@@ -265,7 +265,7 @@ void op_leave(struct op *op, const char *what)
 		int64_t took = now_mono() - inst->entered;
 		if (took > HELD_MS)
 			log_warn(&op->log, "plugin held the loop",
-			         "in=%s took=%lldms", what, (long long)took);
+				 "in=%s took=%lldms", what, (long long)took);
 		while (inst->lent_count)
 			secret_free(&inst->lent[--inst->lent_count]);
 	}
@@ -368,15 +368,15 @@ static void on_delivery(void *arg)
 }
 
 void op_answer(struct op *op, enum err_code code, uint32_t retry_ms,
-               struct str text)
+	       struct str text)
 {
 	if (op->state != OP_LIVE)
 		return;
 	op->state = OP_ANSWERED;
 	op->code = code;
 	op->retry_ms = retry_ms;
-	size_t len = text.len < sizeof op->text ? text.len
-	                                        : sizeof op->text - 1;
+	size_t len =
+	    text.len < sizeof op->text ? text.len : sizeof op->text - 1;
 	if (len)
 		memcpy(op->text, text.ptr, len);
 	op->text[len] = '\0';
@@ -388,8 +388,7 @@ void op_answer(struct op *op, enum err_code code, uint32_t retry_ms,
 	after_cancel(&op->changes);
 	op_pin(op);
 	op_drop(op);
-	op->delivery =
-		after_start(op->inst->plugins->loop, 0, on_delivery, op);
+	op->delivery = after_start(op->inst->plugins->loop, 0, on_delivery, op);
 	op_unpin(op);
 }
 
@@ -431,7 +430,7 @@ static void on_deadline(void *arg)
 }
 
 struct op *op_call(struct instance *inst, enum op_kind kind, const char *verb,
-                   uint32_t deadline_ms, op_fn *fn, void *arg)
+		   uint32_t deadline_ms, op_fn *fn, void *arg)
 {
 	struct op *op = op_new(inst, kind, NULL, verb);
 
@@ -439,8 +438,8 @@ struct op *op_call(struct instance *inst, enum op_kind kind, const char *verb,
 	op->arg = arg;
 	op->deadline_ms = deadline_ms ? deadline_ms : DEADLINE_MS;
 	if (kind == OP_CALL)
-		op->deadline = after_start(inst->plugins->loop,
-		                           op->deadline_ms, on_deadline, op);
+		op->deadline = after_start(inst->plugins->loop, op->deadline_ms,
+					   on_deadline, op);
 	if (inst->closing)
 		op_answer(op, ERR_CANCELED, 0, STR("instance is closing"));
 	return op;
@@ -472,12 +471,12 @@ acme_str op_copy(struct op *op, struct str s)
 
 static int keep(struct op *op, acme_str s, struct str *out, struct err *e)
 {
-	char *copy = arena_strndup(
-		&op->out, (struct str){ s.ptr, s.ptr ? s.len : 0 });
+	char *copy =
+	    arena_strndup(&op->out, (struct str){ s.ptr, s.ptr ? s.len : 0 });
 
 	if (!copy)
 		return err_set(e, ERR_BROKEN, "%s: emitted over %zu bytes",
-		               op->verb, op->out.max);
+			       op->verb, op->out.max);
 	*out = (struct str){ copy, s.ptr ? s.len : 0 };
 	return 0;
 }
@@ -491,8 +490,8 @@ int op_emit(struct op *op, const acme_entry *theirs, struct err *e)
 	memcpy(&entry, theirs,
 	       theirs->size < sizeof entry ? theirs->size : sizeof entry);
 	if (op->challenge && entry.value.len > COOKIE_MAX)
-		return err_set(e, ERR_BROKEN, "emitted a cookie of over %d bytes",
-		               COOKIE_MAX);
+		return err_set(e, ERR_BROKEN,
+			       "emitted a cookie of over %d bytes", COOKIE_MAX);
 	if (keep(op, entry.key, &new.key, e) < 0 ||
 	    keep(op, entry.value, &new.value, e) < 0 ||
 	    keep(op, entry.version, &new.version, e) < 0)
@@ -502,16 +501,16 @@ int op_emit(struct op *op, const acme_entry *theirs, struct err *e)
 		op->point = new.version;
 		return 0;
 	}
-	new.flags = entry.flags & (ACME_ENTRY_DELETED | ACME_ENTRY_RESYNC);
+	new.flags = entry.flags &(ACME_ENTRY_DELETED | ACME_ENTRY_RESYNC);
 	if (op->count == op->room) {
 		op->room = op->room ? op->room * 2 : 8;
-		op->entries = mem_grow(op->entries, op->room,
-		                       sizeof *op->entries);
+		op->entries =
+		    mem_grow(op->entries, op->room, sizeof *op->entries);
 	}
 	op->entries[op->count++] = new;
 	if (op->kind == OP_WATCH && !op->changes)
-		op->changes = after_start(op->inst->plugins->loop, 0,
-		                          on_changes, op);
+		op->changes =
+		    after_start(op->inst->plugins->loop, 0, on_changes, op);
 	return 0;
 }
 

@@ -36,7 +36,8 @@ struct op {
 	enum op_state state;
 	const char *verb; /* "present" */
 	struct instance *inst;
-	struct op *prev, *next; /* of the instance's ops, or parent's children */
+	struct op *prev,
+	    *next; /* of the instance's ops, or parent's children */
 	struct op *parent, *children;
 	struct service *services;
 	unsigned pins;
@@ -66,7 +67,7 @@ struct op {
 	bool aborted;              /* by us: a late done is no fault */
 	bool refused;              /* a service was; cancel follows */
 	void (*begin)(struct op *op);
-	const void *params;        /* of begin; in `own` */
+	const void *params; /* of begin; in `own` */
 };
 
 struct instance {
@@ -99,9 +100,10 @@ struct instance {
 
 enum { OP_MAX = 65536 }; /* in flight, in the whole process */
 
-/* NULL only for a child, when there are too many. Linked to its instance or parent. */
+/* NULL only for a child, when there are too many. Linked to its instance or
+ * parent. */
 struct op *op_new(struct instance *inst, enum op_kind kind, struct op *parent,
-                  const char *verb);
+		  const char *verb);
 
 /* The op of a handle, any state; NULL if it was freed. The loop's thread. */
 struct op *op_find(acme_op handle);
@@ -119,7 +121,7 @@ void op_unpin(struct op *op);
 
 /* Leaves LIVE with this answer, to be delivered in the next turn. */
 void op_answer(struct op *op, enum err_code code, uint32_t retry_ms,
-               struct str text);
+	       struct str text);
 
 /* op_answer, and the plugin is told to forget it. */
 void op_abort(struct op *op, enum err_code code, const char *text);
@@ -136,9 +138,10 @@ void op_start(struct op *op);
 /* Appends what was emitted; ERR_BROKEN over the bound. */
 int op_emit(struct op *op, const acme_entry *entry, struct err *e);
 
-/* A call or watch, with fn; one that already failed if the instance closes. `deadline_ms` 0: one minute; none for a watch. */
+/* A call or watch, with fn; one that already failed if the instance closes.
+ * `deadline_ms` 0: one minute; none for a watch. */
 struct op *op_call(struct instance *inst, enum op_kind kind, const char *verb,
-                   uint32_t deadline_ms, op_fn *fn, void *arg);
+		   uint32_t deadline_ms, op_fn *fn, void *arg);
 
 /* Copies into op->own, NUL-terminated; a NULL pointer stays one. */
 acme_str op_copy(struct op *op, struct str s);

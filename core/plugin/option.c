@@ -42,15 +42,15 @@ static int parse_list(const char *text, struct option_value *out)
 	out->text_of_list = mem_strdup(text);
 	rest = str_of(out->text_of_list);
 	while (value_next(&rest, &item)) {
-		out->list = mem_grow(out->list, out->list_count + 1,
-		                     sizeof *out->list);
+		out->list =
+		    mem_grow(out->list, out->list_count + 1, sizeof *out->list);
 		out->list[out->list_count++] = (acme_str){ item.ptr, item.len };
 	}
 	return 0;
 }
 
 int option_parse(uint32_t type, const char *text, struct option_value *out,
-                 struct err *e)
+		 struct err *e)
 {
 	struct str s = str_of(text);
 	bool flag = false;
@@ -102,7 +102,7 @@ static size_t find(const struct plugin *p, const char *name)
 }
 
 static void unknown(const struct plugin *p, const struct conf_raw *line,
-                    struct conf_errors *errors)
+		    struct conf_errors *errors)
 {
 	struct schema_near near = { 0 };
 
@@ -110,18 +110,18 @@ static void unknown(const struct plugin *p, const struct conf_raw *line,
 		schema_near(&near, str_of(line->key), p->options[i].name);
 	if (near.name)
 		conf_error(errors, line->place,
-		           "plugin '%s' has no option '%s'; did you mean "
-		           "'%s'?",
-		           p->name, line->key, near.name);
+			   "plugin '%s' has no option '%s'; did you mean "
+			   "'%s'?",
+			   p->name, line->key, near.name);
 	else
 		conf_error(errors, line->place,
-		           "plugin '%s' has no option '%s'", p->name,
-		           line->key);
+			   "plugin '%s' has no option '%s'", p->name,
+			   line->key);
 }
 
 /* A secret written out in a file that others may read is no secret. */
 static void warn_literal(const struct conf_raw *line,
-                         struct conf_errors *errors)
+			 struct conf_errors *errors)
 {
 	struct stat st;
 
@@ -129,13 +129,13 @@ static void warn_literal(const struct conf_raw *line,
 	    stat(line->place.file, &st) < 0 || !(st.st_mode & S_IROTH))
 		return;
 	conf_warning(errors, line->place,
-	             "%s: a secret stands in a file that everybody may read "
-	             "(mode %04o); write file:PATH, or chmod o-r",
-	             line->key, (unsigned)st.st_mode & 07777);
+		     "%s: a secret stands in a file that everybody may read "
+		     "(mode %04o); write file:PATH, or chmod o-r",
+		     line->key, (unsigned)st.st_mode & 07777);
 }
 
 static void read_line(struct options *o, const struct conf_raw *line,
-                      struct conf_errors *errors)
+		      struct conf_errors *errors)
 {
 	const struct plugin *p = o->plugin;
 	size_t at = find(p, line->key);
@@ -151,14 +151,14 @@ static void read_line(struct options *o, const struct conf_raw *line,
 	}
 	if (p->options[at].type == ACME_SECRET)
 		warn_literal(line, errors);
-	if (option_parse(p->options[at].type, line->value, &o->values[at],
-	                 &e) < 0)
+	if (option_parse(p->options[at].type, line->value, &o->values[at], &e) <
+	    0)
 		conf_error(errors, line->place, "%s: %s", line->key, e.text);
 }
 
 /* Fallbacks were checked when the plugin was loaded. */
 static void fill(struct options *o, size_t at, struct conf_place place,
-                 const struct conf_raws *lines, struct conf_errors *errors)
+		 const struct conf_raws *lines, struct conf_errors *errors)
 {
 	const acme_option *option = &o->plugin->options[at];
 	struct err e;
@@ -167,7 +167,7 @@ static void fill(struct options *o, size_t at, struct conf_place place,
 		return;
 	if (option->fallback) {
 		option_parse(option->type, option->fallback, &o->values[at],
-		             &e);
+			     &e);
 		return;
 	}
 	if (!(option->flags & ACME_REQUIRED))
@@ -176,12 +176,12 @@ static void fill(struct options *o, size_t at, struct conf_place place,
 		if (!strcmp(lines->items[i].key, option->name))
 			return; /* it was there, and was wrong */
 	conf_error(errors, place, "plugin '%s' needs the option '%s': %s",
-	           o->plugin->name, option->name, option->help);
+		   o->plugin->name, option->name, option->help);
 }
 
 int options_read(const struct plugin *plugin, struct conf_place place,
-                 const struct conf_raws *lines, struct options *out,
-                 struct conf_errors *errors)
+		 const struct conf_raws *lines, struct options *out,
+		 struct conf_errors *errors)
 {
 	size_t before = errors->errors;
 
@@ -206,7 +206,7 @@ void options_free(struct options *o)
 }
 
 const struct option_value *options_get(const struct options *o,
-                                       const char *name, uint32_t types)
+				       const char *name, uint32_t types)
 {
 	size_t at = name ? find(o->plugin, name) : o->plugin->option_count;
 

@@ -99,7 +99,7 @@ static int absent(struct plugins *p, const char *name, struct err *e)
 
 	if (count < 0)
 		return err_errno(e, errno, "plugin '%s': folder %s", name,
-		                 p->dir);
+				 p->dir);
 	char **names = mem_array((size_t)count + 1, sizeof *names);
 	for (int i = 0; i < count; i++) {
 		names[i] = name_of_file(files[i]->d_name);
@@ -107,8 +107,8 @@ static int absent(struct plugins *p, const char *name, struct err *e)
 		free(files[i]);
 	}
 	err_set(e, ERR_ABSENT, "there is no plugin '%s' in %s%s%s%s", name,
-	        p->dir, near.name ? "; did you mean '" : "",
-	        near.name ? near.name : "", near.name ? "'?" : "");
+		p->dir, near.name ? "; did you mean '" : "",
+		near.name ? near.name : "", near.name ? "'?" : "");
 	for (int i = 0; i < count; i++)
 		free(names[i]);
 	free(names);
@@ -136,17 +136,17 @@ static int no_entry(void *object, struct err *e)
 		snprintf(name, sizeof name, "acme_plugin_v%d", major);
 		if (symbol(object, name))
 			return err_set(e, ERR_INVALID,
-			               "is made for plugin ABI %d, this agent "
-			               "has %d",
-			               major, ACME_ABI_MAJOR);
+				       "is made for plugin ABI %d, this agent "
+				       "has %d",
+				       major, ACME_ABI_MAJOR);
 	}
 	return err_set(e, ERR_BROKEN,
-	               "is no plugin: does not export acme_plugin_v%d",
-	               ACME_ABI_MAJOR);
+		       "is no plugin: does not export acme_plugin_v%d",
+		       ACME_ABI_MAJOR);
 }
 
 static int load(struct plugins *p, const char *name, const char *file,
-                struct plugin *out, struct err *e)
+		struct plugin *out, struct err *e)
 {
 	int rc = file_trusted(file, p->owner, e);
 
@@ -157,7 +157,7 @@ static int load(struct plugins *p, const char *name, const char *file,
 		return err_set(e, ERR_BROKEN, "%s", dlerror());
 	entry_fn *entry = symbol(object, "acme_plugin_v0");
 	rc = entry ? descriptor_take(entry(), name, out, e)
-	           : no_entry(object, e);
+		   : no_entry(object, e);
 	if (rc < 0)
 		dlclose(object); /* refused: nothing of it was started */
 	return rc;
@@ -171,15 +171,15 @@ static const struct plugin *known(const struct plugins *p, const char *name)
 	return NULL;
 }
 
-int plugins_find(struct plugins *p, const char *name,
-                 const struct plugin **out, struct err *e)
+int plugins_find(struct plugins *p, const char *name, const struct plugin **out,
+		 struct err *e)
 {
 	*out = NULL;
 	if (!descriptor_name_ok(name))
 		return err_set(e, ERR_INVALID,
-		               "'%.100s' cannot be the name of a plugin: "
-		               "expected a-z, 0-9 and -",
-		               name ? name : "");
+			       "'%.100s' cannot be the name of a plugin: "
+			       "expected a-z, 0-9 and -",
+			       name ? name : "");
 	if ((*out = known(p, name)))
 		return 0;
 	char *file = mem_printf("%s/%s.so", p->dir, name);
@@ -199,12 +199,12 @@ int plugins_find(struct plugins *p, const char *name,
 	p->loaded = l;
 	*out = &l->plugin;
 	log_info(&p->log, "loaded", "plugin=%s version=%s", name,
-	         l->plugin.version);
+		 l->plugin.version);
 	return 0;
 }
 
 int plugins_list(struct plugins *p, plugins_list_fn *fn, void *arg,
-                 struct err *e)
+		 struct err *e)
 {
 	struct dirent **files = NULL;
 	int count = scandir(p->dir, &files, is_plugin_file, alphasort);
@@ -234,7 +234,7 @@ struct word {
 };
 
 static char *words(uint32_t bits, const struct word *list, size_t count,
-                   char *out, size_t size)
+		   char *out, size_t size)
 {
 	size_t len = 0;
 
@@ -242,7 +242,7 @@ static char *words(uint32_t bits, const struct word *list, size_t count,
 	for (size_t i = 0; i < count; i++)
 		if ((bits & list[i].bit) && len < size) {
 			int n = snprintf(out + len, size - len, "%s%s",
-			                 len ? " " : "", list[i].text);
+					 len ? " " : "", list[i].text);
 			len += n > 0 ? (size_t)n : 0;
 		}
 	return out;
@@ -257,7 +257,7 @@ char *plugin_challenge_types(const struct plugin *p, char *out, size_t size)
 	};
 
 	return words(p->challenge ? p->challenge->types : 0, TYPES,
-	             sizeof TYPES / sizeof *TYPES, out, size);
+		     sizeof TYPES / sizeof *TYPES, out, size);
 }
 
 char *plugin_storage_caps(const struct plugin *p, char *out, size_t size)
@@ -270,5 +270,5 @@ char *plugin_storage_caps(const struct plugin *p, char *out, size_t size)
 	};
 
 	return words(p->storage ? p->storage->caps : 0, CAPS,
-	             sizeof CAPS / sizeof *CAPS, out, size);
+		     sizeof CAPS / sizeof *CAPS, out, size);
 }

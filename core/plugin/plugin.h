@@ -39,7 +39,7 @@ struct plugins_setup {
 	struct http_client *http; /* for the service; NULL: it is refused */
 	const struct log *log;    /* outlives the plugins */
 	const char *dir;          /* copied */
-	uid_t owner;              /* who may own files beside root: our own uid */
+	uid_t owner; /* who may own files beside root: our own uid */
 };
 
 struct plugins *plugins_new(const struct plugins_setup *setup);
@@ -55,15 +55,15 @@ void plugins_set_dir(struct plugins *p, const char *dir);
  * can be none and a plugin of another ABI, ERR_ABSENT if there is no such file
  * (with the folder, and the nearest name there), ERR_DENIED if it is not
  * trusted, ERR_BROKEN if it is no plugin or its descriptor is wrong. */
-int plugins_find(struct plugins *p, const char *name,
-                 const struct plugin **out, struct err *e);
+int plugins_find(struct plugins *p, const char *name, const struct plugin **out,
+		 struct err *e);
 
 /* Each NAME.so in the folder, in order of names: `plugin`, or NULL and why. */
 typedef void plugins_list_fn(void *arg, const char *name,
-                             const struct plugin *plugin,
-                             const struct err *why);
+			     const struct plugin *plugin,
+			     const struct err *why);
 int plugins_list(struct plugins *p, plugins_list_fn *fn, void *arg,
-                 struct err *e);
+		 struct err *e);
 
 /* "http-01 dns-01" and "cas lock watch" for people; returns `out`. */
 char *plugin_challenge_types(const struct plugin *p, char *out, size_t size);

@@ -40,7 +40,7 @@ void service_complain(const char *service, acme_op handle, const char *what)
 		return;
 	last = handle.id;
 	log_warn(NULL, "plugin fault", "service=%s op=%u what=\"%s\"", service,
-	         (unsigned)handle.id, what);
+		 (unsigned)handle.id, what);
 }
 
 int service_on_loop(const char *service, acme_op handle)
@@ -48,8 +48,8 @@ int service_on_loop(const char *service, acme_op handle)
 	if (pthread_equal(here, pthread_self()))
 		return 1;
 	log_error(NULL, "plugin fault",
-	          "service=%s op=%u what=\"called on another thread\"",
-	          service, (unsigned)handle.id);
+		  "service=%s op=%u what=\"called on another thread\"", service,
+		  (unsigned)handle.id);
 	return 0;
 }
 
@@ -88,8 +88,7 @@ void service_refuse(struct op *op, enum err_code code, const char *text)
 
 /* ---- services as a list ---- */
 
-struct service *service_new(struct op *op, enum service_kind kind,
-                                   void *arg)
+struct service *service_new(struct op *op, enum service_kind kind, void *arg)
 {
 	struct service *s = mem_alloc(sizeof *s);
 

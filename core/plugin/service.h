@@ -54,5 +54,5 @@ void service_unlink(struct service *s);
 void service_drop(struct service *s);
 
 /* The http member of the host table; in host_http.c. */
-void host_http(acme_op handle, const acme_http_request *req,
-               acme_http_then *fn, void *arg);
+void host_http(acme_op handle, const acme_http_request *req, acme_http_then *fn,
+	       void *arg);

@@ -45,8 +45,8 @@ static bool key_ok(struct str key)
 }
 
 static struct op *call(struct instance *i, enum op_kind kind, const char *verb,
-                       void (*begin)(struct op *op), uint32_t deadline_ms,
-                       op_fn *fn, void *arg)
+		       void (*begin)(struct op *op), uint32_t deadline_ms,
+		       op_fn *fn, void *arg)
 {
 	struct op *op = op_call(i, kind, verb, deadline_ms, fn, arg);
 	struct params *p = arena_alloc(&op->own, sizeof *p);
@@ -79,7 +79,7 @@ static void set_key(struct op *op, struct str key, bool may_be_empty)
 
 	if (!(may_be_empty && key.len == 0) && !key_ok(key)) {
 		snprintf(text, sizeof text, "'%.*s' cannot be a key",
-		         key.len < 100 ? (int)key.len : 100, key.ptr);
+			 key.len < 100 ? (int)key.len : 100, key.ptr);
 		op_answer(op, ERR_INVALID, 0, str_of(text));
 		return;
 	}
@@ -91,14 +91,14 @@ static void set_key(struct op *op, struct str key, bool may_be_empty)
 static void begin_get(struct op *op)
 {
 	op->inst->plugin->storage->get(op->inst->self, op->handle,
-	                               params(op)->key);
+				       params(op)->key);
 }
 
 acme_op instance_get(struct instance *i, struct str key, uint32_t deadline_ms,
-                     op_fn *fn, void *arg)
+		     op_fn *fn, void *arg)
 {
-	struct op *op = call(i, OP_CALL, "get", begin_get, deadline_ms, fn,
-	                     arg);
+	struct op *op =
+	    call(i, OP_CALL, "get", begin_get, deadline_ms, fn, arg);
 
 	set_key(op, key, false);
 	op_start(op);
@@ -110,15 +110,15 @@ static void begin_put(struct op *op)
 	const struct params *p = op->params;
 
 	op->inst->plugin->storage->put(op->inst->self, op->handle, p->key,
-	                               p->value, p->version);
+				       p->value, p->version);
 }
 
 acme_op instance_put(struct instance *i, struct str key, struct str value,
-                     struct str expect, uint32_t deadline_ms, op_fn *fn,
-                     void *arg)
+		     struct str expect, uint32_t deadline_ms, op_fn *fn,
+		     void *arg)
 {
-	struct op *op = call(i, OP_CALL, "put", begin_put, deadline_ms, fn,
-	                     arg);
+	struct op *op =
+	    call(i, OP_CALL, "put", begin_put, deadline_ms, fn, arg);
 
 	set_key(op, key, false);
 	if (value.len > ACME_VALUE_MAX)
@@ -135,14 +135,14 @@ static void begin_del(struct op *op)
 	const struct params *p = op->params;
 
 	op->inst->plugin->storage->del(op->inst->self, op->handle, p->key,
-	                               p->version);
+				       p->version);
 }
 
 acme_op instance_del(struct instance *i, struct str key, struct str expect,
-                     uint32_t deadline_ms, op_fn *fn, void *arg)
+		     uint32_t deadline_ms, op_fn *fn, void *arg)
 {
-	struct op *op = call(i, OP_CALL, "del", begin_del, deadline_ms, fn,
-	                     arg);
+	struct op *op =
+	    call(i, OP_CALL, "del", begin_del, deadline_ms, fn, arg);
 
 	set_key(op, key, false);
 	params(op)->version = op_copy(op, expect);
@@ -155,14 +155,14 @@ acme_op instance_del(struct instance *i, struct str key, struct str expect,
 static void begin_list(struct op *op)
 {
 	op->inst->plugin->storage->list(op->inst->self, op->handle,
-	                                &params(op)->list);
+					&params(op)->list);
 }
 
 acme_op instance_list(struct instance *i, const struct list_query *q,
-                      uint32_t deadline_ms, op_fn *fn, void *arg)
+		      uint32_t deadline_ms, op_fn *fn, void *arg)
 {
-	struct op *op = call(i, OP_CALL, "list", begin_list, deadline_ms, fn,
-	                     arg);
+	struct op *op =
+	    call(i, OP_CALL, "list", begin_list, deadline_ms, fn, arg);
 	acme_list *list = &params(op)->list;
 
 	set_key(op, q->prefix, true);
@@ -182,14 +182,14 @@ static void begin_lock(struct op *op)
 	const struct params *p = op->params;
 
 	op->inst->plugin->storage->lock(op->inst->self, op->handle, p->key,
-	                                p->ms);
+					p->ms);
 }
 
 acme_op instance_lock(struct instance *i, struct str name, uint32_t lease_ms,
-                      uint32_t deadline_ms, op_fn *fn, void *arg)
+		      uint32_t deadline_ms, op_fn *fn, void *arg)
 {
-	struct op *op = call(i, OP_CALL, "lock", begin_lock, deadline_ms, fn,
-	                     arg);
+	struct op *op =
+	    call(i, OP_CALL, "lock", begin_lock, deadline_ms, fn, arg);
 
 	need(op, ACME_STORE_LOCK, "locks");
 	set_key(op, name, false);
@@ -203,15 +203,15 @@ static void begin_renew(struct op *op)
 	const struct params *p = op->params;
 
 	op->inst->plugin->storage->renew(op->inst->self, op->handle, p->key,
-	                                 p->version, p->ms);
+					 p->version, p->ms);
 }
 
 acme_op instance_renew(struct instance *i, struct str name, struct str lease,
-                       uint32_t lease_ms, uint32_t deadline_ms, op_fn *fn,
-                       void *arg)
+		       uint32_t lease_ms, uint32_t deadline_ms, op_fn *fn,
+		       void *arg)
 {
-	struct op *op = call(i, OP_CALL, "renew", begin_renew, deadline_ms, fn,
-	                     arg);
+	struct op *op =
+	    call(i, OP_CALL, "renew", begin_renew, deadline_ms, fn, arg);
 
 	need(op, ACME_STORE_LOCK, "locks");
 	set_key(op, name, false);
@@ -226,14 +226,14 @@ static void begin_unlock(struct op *op)
 	const struct params *p = op->params;
 
 	op->inst->plugin->storage->unlock(op->inst->self, op->handle, p->key,
-	                                  p->version);
+					  p->version);
 }
 
 acme_op instance_unlock(struct instance *i, struct str name, struct str lease,
-                        uint32_t deadline_ms, op_fn *fn, void *arg)
+			uint32_t deadline_ms, op_fn *fn, void *arg)
 {
-	struct op *op = call(i, OP_CALL, "unlock", begin_unlock, deadline_ms,
-	                     fn, arg);
+	struct op *op =
+	    call(i, OP_CALL, "unlock", begin_unlock, deadline_ms, fn, arg);
 
 	need(op, ACME_STORE_LOCK, "locks");
 	set_key(op, name, false);
@@ -249,11 +249,11 @@ static void begin_watch(struct op *op)
 	const struct params *p = op->params;
 
 	op->inst->plugin->storage->watch(op->inst->self, op->handle, p->key,
-	                                 p->version);
+					 p->version);
 }
 
 acme_op instance_watch(struct instance *i, struct str prefix, struct str point,
-                       watch_fn *change, op_fn *fn, void *arg)
+		       watch_fn *change, op_fn *fn, void *arg)
 {
 	struct op *op = call(i, OP_WATCH, "watch", begin_watch, 0, fn, arg);
 

@@ -32,8 +32,8 @@
 #include "version.h"
 
 enum {
-	STALE_S = 3600,      /* a temporary file of that age is nobody's */
-	LOCK_TRIES = 2000,   /* of 2 ms */
+	STALE_S = 3600,    /* a temporary file of that age is nobody's */
+	LOCK_TRIES = 2000, /* of 2 ms */
 	DEPTH_MAX = 16,
 };
 
@@ -42,7 +42,7 @@ enum {
 /* ---- outcomes ---- */
 
 static void words(struct outcome *o, const char *fmt, va_list ap)
-	__attribute__((format(printf, 2, 0)));
+    __attribute__((format(printf, 2, 0)));
 
 static void words(struct outcome *o, const char *fmt, va_list ap)
 {
@@ -149,9 +149,10 @@ acme_status disk_open(struct disk *d, const char *path, struct outcome *o)
 	    fstat(d->root, &st) < 0)
 		return outcome_errno(o, "%s", path);
 	if ((st.st_mode & (S_IWGRP | S_IWOTH)) && !(st.st_mode & S_ISVTX))
-		return outcome_set(o, ACME_DENIED,
-				   "%s: writable by group or others (mode %04o)",
-				   path, (unsigned)st.st_mode & 07777);
+		return outcome_set(
+		    o, ACME_DENIED,
+		    "%s: writable by group or others (mode %04o)", path,
+		    (unsigned)st.st_mode & 07777);
 	for (size_t i = 0; i < sizeof OURS / sizeof *OURS; i++)
 		if (mkdirat(d->root, OURS[i], 0700) < 0 && errno != EEXIST)
 			return outcome_errno(o, "%s/%s", path, OURS[i]);
@@ -304,8 +305,7 @@ static int open_value(int folder, const char *name, size_t *size,
 }
 
 acme_status disk_read(struct disk *d, const char *path, struct memory m,
-		      acme_str *value, struct outcome *aside,
-		      struct outcome *o)
+		      acme_str *value, struct outcome *aside, struct outcome *o)
 {
 	const char *name, *why = NULL;
 	size_t size = 0;
@@ -472,8 +472,7 @@ static void prune(struct disk *d, const char *path)
 		const char *name;
 		*slash = '\0';
 		int folder = open_parent(d, part, 0, &name);
-		int rc = folder < 0 ? -1
-				    : unlinkat(folder, name, AT_REMOVEDIR);
+		int rc = folder < 0 ? -1 : unlinkat(folder, name, AT_REMOVEDIR);
 		if (folder >= 0)
 			close(folder);
 		if (rc < 0)
@@ -613,8 +612,8 @@ acme_status disk_walk(struct disk *d, const char *path, const char *after,
 	const char *name;
 	size_t len = strlen(path);
 	int parent = open_parent(d, path, 0, &name);
-	int fd = parent < 0 ? -1
-			    : openat(parent, len ? name : ".", FOLDER_FLAGS);
+	int fd =
+	    parent < 0 ? -1 : openat(parent, len ? name : ".", FOLDER_FLAGS);
 	int errnum = errno;
 
 	if (parent >= 0)
@@ -623,8 +622,8 @@ acme_status disk_walk(struct disk *d, const char *path, const char *after,
 	if (fd < 0) {
 		errno = errnum;
 		return errnum == ENOENT || errnum == ENOTDIR || errnum == ELOOP
-			? ACME_OK
-			: outcome_errno(o, "%s/%s", d->path, path);
+			   ? ACME_OK
+			   : outcome_errno(o, "%s/%s", d->path, path);
 	}
 	snprintf(w.path, sizeof w.path, "%s", path);
 	if (len && !strncmp(after, path, len) && after[len] == '/')

@@ -33,7 +33,7 @@ acme_status outcome_set(struct outcome *o, acme_status status, const char *fmt,
 			...) ACME_PRINTF(3, 4);
 /* By errno: ENOENT is ABSENT, ENOSPC NOSPACE, EACCES DENIED, else RETRY. */
 acme_status outcome_errno(struct outcome *o, const char *fmt, ...)
-	ACME_PRINTF(2, 3);
+    ACME_PRINTF(2, 3);
 
 acme_status disk_open(struct disk *d, const char *path, struct outcome *o);
 void disk_close(struct disk *d);

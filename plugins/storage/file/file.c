@@ -244,9 +244,8 @@ static int list_one(void *arg, const char *path)
 		t->more = 1;
 		return 1;
 	}
-	struct found *it = file_found(t->file, path,
-				      (t->flags & ACME_LIST_VALUES) != 0,
-				      t->mem, &o);
+	struct found *it = file_found(
+	    t->file, path, (t->flags & ACME_LIST_VALUES) != 0, t->mem, &o);
 	if (it) {
 		add(t, it);
 	} else if (o.status != ACME_ABSENT) { /* else gone meanwhile */
@@ -273,8 +272,8 @@ static void file_list(void *self, acme_op op, const acme_list *l)
 {
 	struct file *f = self;
 	struct task *t = l->prefix.len
-		? task_for_key(f, op, l->prefix, run_list)
-		: task_new(f, op, run_list);
+			     ? task_for_key(f, op, l->prefix, run_list)
+			     : task_new(f, op, run_list);
 
 	if (!t)
 		return;
@@ -292,8 +291,8 @@ static void run_lock(struct task *t, struct memory m)
 
 	if (!it)
 		outcome_set(&t->outcome, ACME_RETRY, "out of memory");
-	else if (lease_take(&t->file->disk, t->path, t->now, t->ms,
-			    it->version, &t->outcome) == ACME_OK)
+	else if (lease_take(&t->file->disk, t->path, t->now, t->ms, it->version,
+			    &t->outcome) == ACME_OK)
 		add(t, it);
 }
 
@@ -304,8 +303,7 @@ static void run_renew(struct task *t, struct memory m)
 	if (!it || lease_renew(&t->file->disk, t->path, t->version, t->now,
 			       t->ms, &t->outcome) != ACME_OK)
 		return;
-	snprintf(it->version, sizeof it->version, "%.*s",
-		 ACME_ARG(t->version));
+	snprintf(it->version, sizeof it->version, "%.*s", ACME_ARG(t->version));
 	add(t, it);
 }
 

@@ -52,8 +52,8 @@ int key_path(acme_str key, char out[KEY_PATH])
 			continue;
 		acme_str part = { key.ptr + from, i - from };
 		int len = is_dots(part) || n + 1 >= KEY_PATH
-			? -1
-			: escape(part, 0, out + n, KEY_PATH - n - 1);
+			      ? -1
+			      : escape(part, 0, out + n, KEY_PATH - n - 1);
 		if (len < 0)
 			return -1;
 		n += (size_t)len;

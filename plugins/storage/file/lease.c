@@ -2,8 +2,8 @@
 /*
  * Locks with an end: the file .leases/NAME holds the lease, a random number,
  * and when it expires. It is read and written under the lock of the store, so
- * one of two takers wins. Not synced: after a loss of power a lease may be gone,
- * which the contract allows, since locks only save work.
+ * one of two takers wins. Not synced: after a loss of power a lease may be
+ * gone, which the contract allows, since locks only save work.
  *
  * The clock is the machine's; hosts that share a store over a network should
  * agree on the time to within a small part of a lease.
@@ -51,9 +51,8 @@ static struct lease read_lease(struct disk *d, const char *name)
 	return lease;
 }
 
-static acme_status write_lease(struct disk *d, const char *name,
-			       const char *id, int64_t until,
-			       struct outcome *o)
+static acme_status write_lease(struct disk *d, const char *name, const char *id,
+			       int64_t until, struct outcome *o)
 {
 	char path[PATH_ROOM], text[80];
 

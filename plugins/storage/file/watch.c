@@ -118,8 +118,8 @@ static void on_folder(void *arg, const char *path)
 			outcome_errno(&l->outcome, "%s", full);
 		return;
 	}
-	struct folder *more = realloc(l->folders, (l->folder_count + 1) *
-							  sizeof *more);
+	struct folder *more =
+	    realloc(l->folders, (l->folder_count + 1) * sizeof *more);
 	char *copy = strdup(path);
 	if (more)
 		l->folders = more;
@@ -171,8 +171,8 @@ static void take_folder(struct watch *w, struct folder new)
 			w->folders[i] = new;
 			return;
 		}
-	struct folder *more = realloc(w->folders, (w->folder_count + 1) *
-							  sizeof *more);
+	struct folder *more =
+	    realloc(w->folders, (w->folder_count + 1) * sizeof *more);
 	if (!more) {
 		free(new.path);
 		return;
@@ -213,8 +213,8 @@ static void look(struct watch *w, acme_op op)
 {
 	const acme_host *host = w->file->host;
 	struct look *l = host->alloc(op, sizeof *l);
-	const char **paths = host->alloc(op, (w->note_count + 1) *
-						     sizeof *paths);
+	const char **paths =
+	    host->alloc(op, (w->note_count + 1) * sizeof *paths);
 
 	if (!l || !paths) {
 		broken(w, "out of memory");
@@ -346,7 +346,7 @@ static void on_readable(void *self, acme_op op, void *arg, int fd,
 	while ((n = read(fd, bytes, sizeof bytes)) > 0)
 		for (at = 0; at < n;) {
 			const struct inotify_event *ev =
-				(const void *)(bytes + at);
+			    (const void *)(bytes + at);
 			on_event(w, ev);
 			at += (ssize_t)(sizeof *ev + ev->len);
 		}

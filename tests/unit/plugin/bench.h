@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,12 +50,17 @@ struct bench {
 	uint32_t change_flags;
 };
 
+static pthread_mutex_t bench_lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* On any thread. */
 static inline void bench_sink(void *arg, enum log_level level, const char *line)
 {
 	struct bench *b = arg;
 
 	(void)level;
+	pthread_mutex_lock(&bench_lock);
 	buf_addf(&b->log, "%s\n", line);
+	pthread_mutex_unlock(&bench_lock);
 }
 
 /* The build folder, from where this program lies in it. */
@@ -137,7 +143,10 @@ static inline int bench_teardown(void **state)
 
 static inline int bench_logged(const struct bench *b, const char *words)
 {
-	return b->log.ptr && strstr(b->log.ptr, words) != NULL;
+	pthread_mutex_lock(&bench_lock);
+	int found = b->log.ptr && strstr(b->log.ptr, words) != NULL;
+	pthread_mutex_unlock(&bench_lock);
+	return found;
 }
 
 /* ---- instances ---- */

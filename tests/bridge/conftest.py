@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""nginx with the bridge and a publisher in place of an agent. When a test
-fails, the error logs of its nginxes are shown."""
+"""nginx with the bridge and a publisher in place of an agent."""
 
 import os
 import subprocess
@@ -13,22 +12,6 @@ from harness.nginx import Nginx
 from harness.process import environment
 
 import pki as pkis
-
-_logs = []
-
-
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item, call):
-    del item, call
-    report = (yield).get_result()
-    if report.when == "call" and report.failed:
-        for path in _logs:
-            try:
-                with open(path, errors="replace") as file:
-                    report.sections.append((path, "".join(file.readlines()[-60:])))
-            except OSError:
-                continue
-
 
 class Publisher:
     """A writer of a segment; see publisher.c."""
@@ -112,7 +95,6 @@ class Site:
     def make(self, *servers, agent=None, main="", **options):
         self.nginx = Nginx(self.folder, self.http(*servers, agent=agent), main,
                            workers=self.workers, **options)
-        _logs.append(self.nginx.error_log)
         if self.nginx.env:
             # What was freed is kept for a while; not so long that it hides leaks.
             self.nginx.env["ASAN_OPTIONS"] += ":quarantine_size_mb=2"
@@ -138,7 +120,6 @@ def pki():
 
 @pytest.fixture
 def site(folder, pki):
-    _logs.clear()
     made = Site(folder, pki)
     yield made
     made.close()
@@ -147,7 +128,6 @@ def site(folder, pki):
 @pytest.fixture
 def sites(folder, pki):
     """A function that makes a site with options."""
-    _logs.clear()
     made = []
 
     def make(**options):

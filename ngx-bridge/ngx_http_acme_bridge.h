@@ -94,6 +94,9 @@ typedef struct {
                                                      those with an SSL_CTX */
     ngx_array_t                        wanted;    /* of ..._srv_conf_t *,
                                                      one for each name */
+    ngx_rbtree_t                       names;     /* of these, by name */
+    ngx_rbtree_t                       sets;      /* and by what they want */
+    ngx_rbtree_node_t                  sentinel;
 
     ngx_http_acme_bridge_segment_t     segment;
     ngx_http_acme_bridge_bundle_t     *placeholder;
@@ -128,11 +131,11 @@ typedef struct {
 
     /* configuration */
 
-    ngx_str_t                          name;      /* how the agent calls it */
+    ngx_str_node_t                     name;      /* how the agent calls it */
+    ngx_str_node_t                     set;       /* what makes it another */
     ngx_str_t                          issuer;
     ngx_array_t                       *ids;       /* of ngx_str_t */
     ngx_array_t                       *keys;      /* of ngx_str_t */
-    ngx_str_t                          joined;    /* all three, for compare */
     ngx_str_t                          foreign;   /* somebody else's directive
                                                      for certificates */
     u_char                            *file;

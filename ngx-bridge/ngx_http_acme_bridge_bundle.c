@@ -65,8 +65,8 @@ ngx_http_acme_bridge_bundle_find(ngx_http_acme_bridge_srv_conf_t *bscf,
         find->bundle = NULL;
         find->error = "cannot be read";
 
-        rc = ngx_http_acme_bridge_read(map, ACME_SEGMENT_CERT, bscf->name.data,
-                                       bscf->name.len, &buf);
+        rc = ngx_http_acme_bridge_read(map, ACME_SEGMENT_CERT, bscf->name.str.data,
+                                       bscf->name.str.len, &buf);
 
         find->found = (rc == ACME_SEGMENT_OK);
 

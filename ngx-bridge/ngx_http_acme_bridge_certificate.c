@@ -120,7 +120,7 @@ ngx_http_acme_bridge_cert_slow(ngx_ssl_conn_t *ssl_conn,
         if (ngx_http_acme_bridge_apply(ssl_conn, bundle) != NGX_OK) {
             ngx_ssl_error(NGX_LOG_ERR, c->log, 0,
                           "acme certificate \"%V\" cannot be served",
-                          &bscf->name);
+                          &bscf->name.str);
             return 0;
         }
 
@@ -137,7 +137,7 @@ ngx_http_acme_bridge_cert_slow(ngx_ssl_conn_t *ssl_conn,
         } else {
             ngx_log_error(NGX_LOG_WARN, c->log, 0,
                           "acme certificate \"%V\" was not published yet, "
-                          "handshakes are rejected until then", &bscf->name);
+                          "handshakes are rejected until then", &bscf->name.str);
         }
     }
 
@@ -160,7 +160,7 @@ ngx_http_acme_bridge_look(ngx_http_acme_bridge_srv_conf_t *bscf, uint32_t epoch,
 
     rc = NGX_DECLINED;
 
-    if (bscf->name.len) {
+    if (bscf->name.str.len) {
         rc = ngx_http_acme_bridge_take(bscf, epoch, log);
         ERR_clear_error();
     }
@@ -219,7 +219,7 @@ ngx_http_acme_bridge_take(ngx_http_acme_bridge_srv_conf_t *bscf, uint32_t epoch,
 
             ngx_log_error(NGX_LOG_INFO, log, 0,
                           "acme certificate \"%V\": serving version %016xL",
-                          &bscf->name, find.version);
+                          &bscf->name.str, find.version);
 
             return NGX_OK;
         }
@@ -253,7 +253,7 @@ ngx_http_acme_bridge_refuse(ngx_http_acme_bridge_srv_conf_t *bscf,
 
     ngx_ssl_error(NGX_LOG_ERR, log, 0,
                   "acme certificate \"%V\": what was published %s, %s",
-                  &bscf->name, find->error,
+                  &bscf->name.str, find->error,
                   bscf->bundle ? "still serving the one before"
                                : "and there is none before it");
 }

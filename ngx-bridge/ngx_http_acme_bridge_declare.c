@@ -46,6 +46,7 @@ static ngx_int_t ngx_http_acme_bridge_line(ngx_cycle_t *cycle,
 static u_char *ngx_http_acme_bridge_list(u_char *p, const char *name,
     ngx_array_t *list);
 static u_char *ngx_http_acme_bridge_string(u_char *p, ngx_str_t *value);
+static ngx_uint_t ngx_http_acme_bridge_is_utf8(ngx_str_t *value);
 static ngx_int_t ngx_http_acme_bridge_keep(ngx_cycle_t *cycle,
     ngx_http_acme_bridge_main_conf_t *bmcf,
     ngx_http_acme_bridge_declaration_t *d);
@@ -56,6 +57,8 @@ static ngx_int_t ngx_http_acme_bridge_exchange(int fd, ngx_str_t *line,
 static ngx_int_t ngx_http_acme_bridge_wait(int fd, short events,
     ngx_msec_t deadline);
 static void ngx_http_acme_bridge_judge(ngx_cycle_t *cycle, u_char *answer);
+static u_char *ngx_http_acme_bridge_member(u_char *text, const char *name,
+    ngx_str_t *value);
 
 
 void
@@ -165,7 +168,7 @@ ngx_http_acme_bridge_line(ngx_cycle_t *cycle,
 
     for (i = 0; i < bmcf->wanted.nelts; i++) {
 
-        len += 128 + (wanted[i]->name.len + wanted[i]->issuer.len) * 6;
+        len += 128 + (wanted[i]->name.str.len + wanted[i]->issuer.len) * 6;
 
         s = wanted[i]->ids->elts;
         for (k = 0; k < wanted[i]->ids->nelts; k++) {
@@ -193,7 +196,7 @@ ngx_http_acme_bridge_line(ngx_cycle_t *cycle,
     for (i = 0; i < bmcf->wanted.nelts; i++) {
 
         p = ngx_sprintf(p, "%s{\"name\":", i ? "," : "");
-        p = ngx_http_acme_bridge_string(p, &wanted[i]->name);
+        p = ngx_http_acme_bridge_string(p, &wanted[i]->name.str);
         p = ngx_sprintf(p, ",\"issuer\":");
         p = ngx_http_acme_bridge_string(p, &wanted[i]->issuer);
         p = ngx_http_acme_bridge_list(p, "identifiers", wanted[i]->ids);
@@ -241,7 +244,7 @@ ngx_http_acme_bridge_string(u_char *p, ngx_str_t *value)
     u_char      *s, *last;
     ngx_uint_t   utf8;
 
-    utf8 = (ngx_utf8_length(value->data, value->len) != (size_t) -1);
+    utf8 = ngx_http_acme_bridge_is_utf8(value);
     last = value->data + value->len;
 
     *p++ = '"';
@@ -263,6 +266,33 @@ ngx_http_acme_bridge_string(u_char *p, ngx_str_t *value)
     *p++ = '"';
 
     return p;
+}
+
+
+static ngx_uint_t
+ngx_http_acme_bridge_is_utf8(ngx_str_t *value)
+{
+    u_char    *p, *last;
+    uint32_t   code;
+
+    p = value->data;
+    last = p + value->len;
+
+    while (p < last) {
+
+        if (*p < 0x80) {
+            p++;
+            continue;
+        }
+
+        code = ngx_utf8_decode(&p, last - p);
+
+        if (code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff)) {
+            return 0;
+        }
+    }
+
+    return 1;
 }
 
 
@@ -531,43 +561,71 @@ ngx_http_acme_bridge_wait(int fd, short events, ngx_msec_t deadline)
 
 
 /*
- * A refusal is shown in the agent's words.  They are taken from the text of
- * the answer as they stand: escaped, so in one line.
+ * What the agent refuses is shown in its own words, as they stand in the text
+ * of the answer: escaped, so in one line.  Either it refuses all,
+ * "error":{"message":"..."}, or single certificates,
+ * "refused":[{"name":"...","reason":"..."},...].
  */
 
 static void
 ngx_http_acme_bridge_judge(ngx_cycle_t *cycle, u_char *answer)
 {
     u_char     *p;
-    ngx_str_t   words;
+    ngx_str_t   name, words;
 
-    if (ngx_strstr(answer, "\"error\"") == NULL) {
+    p = (u_char *) ngx_strstr(answer, "\"error\"");
+
+    if (p) {
+        ngx_http_acme_bridge_member(p, "\"message\"", &words);
+
+        ngx_log_error(NGX_LOG_ERR, cycle->log, 0,
+                      "acme: the agent refuses what nginx declares: %V",
+                      &words);
         return;
     }
 
-    words.data = answer;
+    p = (u_char *) ngx_strstr(answer, "\"refused\"");
 
-    p = (u_char *) ngx_strstr(answer, "\"message\"");
-    p = p ? (u_char *) ngx_strchr(p + sizeof("\"message\"") - 1, '"') : NULL;
+    while (p) {
+        p = ngx_http_acme_bridge_member(p, "\"name\"", &name);
+        p = p ? ngx_http_acme_bridge_member(p, "\"reason\"", &words) : NULL;
+
+        if (p) {
+            ngx_log_error(NGX_LOG_ERR, cycle->log, 0,
+                          "acme: the agent refuses certificate \"%V\": %V",
+                          &name, &words);
+        }
+    }
+}
+
+
+/* the string behind a name; what follows it, or NULL and the whole text */
+
+static u_char *
+ngx_http_acme_bridge_member(u_char *text, const char *name, ngx_str_t *value)
+{
+    u_char  *p, *start;
+
+    p = (u_char *) ngx_strstr(text, name);
+    p = p ? (u_char *) ngx_strchr(p + ngx_strlen(name), '"') : NULL;
+
+    start = p ? ++p : text;
 
     if (p) {
-        words.data = ++p;
-
         while (*p && *p != '"') {
             p += (p[0] == '\\' && p[1]) ? 2 : 1;
         }
 
-        *p = '\0';
     }
 
-    for (p = words.data; *p; p++) {
-        if (*p < 0x20 || *p >= 0x7f) {
-            *p = '?';
+    value->data = start;
+    value->len = (p ? p : start + ngx_strlen(start)) - start;
+
+    for ( /* void */ ; start < value->data + value->len; start++) {
+        if (*start < 0x20 || *start >= 0x7f) {
+            *start = '?';
         }
     }
 
-    words.len = p - words.data;
-
-    ngx_log_error(NGX_LOG_ERR, cycle->log, 0,
-                  "acme: the agent refuses what nginx declares: %V", &words);
+    return p;
 }

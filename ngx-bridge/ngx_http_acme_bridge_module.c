@@ -181,6 +181,11 @@ ngx_http_acme_bridge_create_main_conf(ngx_conf_t *cf)
         return NULL;
     }
 
+    ngx_rbtree_init(&bmcf->names, &bmcf->sentinel,
+                    ngx_str_rbtree_insert_value);
+    ngx_rbtree_init(&bmcf->sets, &bmcf->sentinel,
+                    ngx_str_rbtree_insert_value);
+
     bmcf->mode = NGX_CONF_UNSET_UINT;
     bmcf->segment.fd = -1;
 

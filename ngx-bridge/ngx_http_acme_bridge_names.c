@@ -12,7 +12,7 @@
  * The name is the first identifier.  Servers with the same issuer, identifiers
  * and key types share one certificate.  If a further server begins with the
  * same identifier but differs in the rest, a hash of all that is appended:
- * "example.com~1f0a27c3".
+ * "example.com~1f0a27c3".  So it is if the identifier is too long for a name.
  */
 
 
@@ -21,6 +21,7 @@
 
 #define NGX_HTTP_ACME_BRIDGE_ISSUER_MAX  64
 #define NGX_HTTP_ACME_BRIDGE_DNS_MAX     253
+#define NGX_HTTP_ACME_BRIDGE_NAME_MAX    190    /* without the hash */
 #define NGX_HTTP_ACME_BRIDGE_LABEL_MAX   63
 
 
@@ -33,8 +34,11 @@ static const char *ngx_http_acme_bridge_identifier(ngx_conf_t *cf,
 static const char *ngx_http_acme_bridge_dns(ngx_str_t *name);
 static ngx_int_t ngx_http_acme_bridge_add(ngx_conf_t *cf, ngx_array_t *list,
     ngx_str_t *value);
-static ngx_int_t ngx_http_acme_bridge_joined(ngx_conf_t *cf,
-    ngx_http_acme_bridge_srv_conf_t *bscf, ngx_str_t *out);
+static ngx_int_t ngx_http_acme_bridge_name(ngx_conf_t *cf,
+    ngx_http_acme_bridge_main_conf_t *bmcf,
+    ngx_http_acme_bridge_srv_conf_t *bscf);
+static ngx_int_t ngx_http_acme_bridge_set(ngx_conf_t *cf,
+    ngx_http_acme_bridge_srv_conf_t *bscf);
 
 
 char *
@@ -205,11 +209,9 @@ ngx_http_acme_bridge_identify(ngx_conf_t *cf,
     ngx_http_acme_bridge_main_conf_t *bmcf,
     ngx_http_acme_bridge_srv_conf_t *bscf, ngx_http_core_srv_conf_t *cscf)
 {
-    u_char                            *p;
-    ngx_str_t                          first, joined, other;
-    ngx_uint_t                         i, taken;
-    u_char                             digest[EVP_MAX_MD_SIZE];
-    ngx_http_acme_bridge_srv_conf_t  **wanted;
+    uint32_t                           hash;
+    ngx_str_node_t                    *node;
+    ngx_http_acme_bridge_srv_conf_t   *equal, **wanted;
 
     if (bscf->ids->nelts == 0
         && ngx_http_acme_bridge_server_names(cf, bscf, cscf) != NGX_OK)
@@ -217,60 +219,25 @@ ngx_http_acme_bridge_identify(ngx_conf_t *cf,
         return NGX_ERROR;
     }
 
-    first = *(ngx_str_t *) bscf->ids->elts;
-
-    if (ngx_http_acme_bridge_joined(cf, bscf, &joined) != NGX_OK) {
+    if (ngx_http_acme_bridge_set(cf, bscf) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    wanted = bmcf->wanted.elts;
-    taken = 0;
+    hash = ngx_crc32_long(bscf->set.str.data, bscf->set.str.len);
 
-    for (i = 0; i < bmcf->wanted.nelts; i++) {
+    node = ngx_str_rbtree_lookup(&bmcf->sets, &bscf->set.str, hash);
 
-        if (ngx_http_acme_bridge_joined(cf, wanted[i], &other) != NGX_OK) {
-            return NGX_ERROR;
-        }
-
-        if (joined.len == other.len
-            && ngx_memcmp(joined.data, other.data, joined.len) == 0)
-        {
-            bscf->name = wanted[i]->name;
-            return NGX_OK;
-        }
-
-        if (wanted[i]->name.len == first.len
-            && ngx_memcmp(wanted[i]->name.data, first.data, first.len) == 0)
-        {
-            taken = 1;
-        }
+    if (node) {
+        equal = ngx_queue_data(node, ngx_http_acme_bridge_srv_conf_t, set);
+        bscf->name.str = equal->name.str;
+        return NGX_OK;
     }
 
-    bscf->name = first;
+    bscf->set.node.key = hash;
+    ngx_rbtree_insert(&bmcf->sets, &bscf->set.node);
 
-    if (taken) {
-
-        if (EVP_Digest(joined.data, joined.len, digest, NULL, EVP_sha256(),
-                       NULL)
-            == 0)
-        {
-            ngx_ssl_error(NGX_LOG_EMERG, cf->log, 0, "EVP_Digest() failed");
-            return NGX_ERROR;
-        }
-
-        p = ngx_pnalloc(cf->pool, first.len + sizeof("~xxxxxxxx"));
-        if (p == NULL) {
-            return NGX_ERROR;
-        }
-
-        bscf->name.data = p;
-
-        p = ngx_cpymem(p, first.data, first.len);
-        *p++ = '~';
-        p = ngx_hex_dump(p, digest, 4);
-        *p = '\0';
-
-        bscf->name.len = p - bscf->name.data;
+    if (ngx_http_acme_bridge_name(cf, bmcf, bscf) != NGX_OK) {
+        return NGX_ERROR;
     }
 
     wanted = ngx_array_push(&bmcf->wanted);
@@ -279,6 +246,60 @@ ngx_http_acme_bridge_identify(ngx_conf_t *cf,
     }
 
     *wanted = bscf;
+
+    return NGX_OK;
+}
+
+
+/* the first identifier, or what begins with it, if that is taken or too long */
+
+static ngx_int_t
+ngx_http_acme_bridge_name(ngx_conf_t *cf,
+    ngx_http_acme_bridge_main_conf_t *bmcf,
+    ngx_http_acme_bridge_srv_conf_t *bscf)
+{
+    u_char     *p, digest[EVP_MAX_MD_SIZE];
+    uint32_t    hash;
+    ngx_str_t  *name;
+
+    name = &bscf->name.str;
+
+    *name = *(ngx_str_t *) bscf->ids->elts;
+    hash = ngx_crc32_long(name->data, name->len);
+
+    if (name->len > NGX_HTTP_ACME_BRIDGE_NAME_MAX
+        || ngx_str_rbtree_lookup(&bmcf->names, name, hash))
+    {
+        if (EVP_Digest(bscf->set.str.data, bscf->set.str.len, digest, NULL,
+                       EVP_sha256(), NULL)
+            == 0)
+        {
+            ngx_ssl_error(NGX_LOG_EMERG, cf->log, 0, "EVP_Digest() failed");
+            return NGX_ERROR;
+        }
+
+        name->len = ngx_min(name->len, NGX_HTTP_ACME_BRIDGE_NAME_MAX);
+
+        p = ngx_pnalloc(cf->pool, name->len + sizeof("~xxxxxxxx"));
+        if (p == NULL) {
+            return NGX_ERROR;
+        }
+
+        ngx_memcpy(p, name->data, name->len);
+        name->data = p;
+
+        p += name->len;
+        *p++ = '~';
+        p = ngx_hex_dump(p, digest, 4);
+        *p = '\0';
+
+        name->len = p - name->data;
+
+        hash = ngx_crc32_long(name->data, name->len);
+    }
+
+    bscf->name.node.key = hash;
+    ngx_rbtree_insert(&bmcf->names, &bscf->name.node);
 
     return NGX_OK;
 }
@@ -304,13 +325,17 @@ ngx_http_acme_bridge_server_names(ngx_conf_t *cf,
             continue;
         }
 
-        if (name.data[0] == '~') {
+#if (NGX_PCRE)
+
+        if (sn[i].regex) {
             ngx_log_error(NGX_LOG_WARN, cf->log, 0,
                           "\"acme_certificate\": unsupported regular "
-                          "expression in server_name: \"%V\" in %s:%ui",
+                          "expression in server_name: \"~%V\" in %s:%ui",
                           &name, bscf->file, bscf->line);
             continue;
         }
+
+#endif
 
         error = NULL;
 
@@ -504,22 +529,16 @@ ngx_http_acme_bridge_add(ngx_conf_t *cf, ngx_array_t *list, ngx_str_t *value)
 }
 
 
-/* "issuer\nid,id\nkey,key" */
+/* bscf->set: "issuer\nid,id\nkey,key" */
 
 static ngx_int_t
-ngx_http_acme_bridge_joined(ngx_conf_t *cf,
-    ngx_http_acme_bridge_srv_conf_t *bscf, ngx_str_t *out)
+ngx_http_acme_bridge_set(ngx_conf_t *cf, ngx_http_acme_bridge_srv_conf_t *bscf)
 {
     size_t        len;
     u_char       *p;
     ngx_str_t    *s;
     ngx_uint_t    i, n;
     ngx_array_t  *lists[2];
-
-    if (bscf->joined.len) {
-        *out = bscf->joined;
-        return NGX_OK;
-    }
 
     lists[0] = bscf->ids;
     lists[1] = bscf->keys;
@@ -539,8 +558,8 @@ ngx_http_acme_bridge_joined(ngx_conf_t *cf,
         return NGX_ERROR;
     }
 
-    bscf->joined.data = p;
-    bscf->joined.len = len;
+    bscf->set.str.data = p;
+    bscf->set.str.len = len;
 
     p = ngx_cpymem(p, bscf->issuer.data, bscf->issuer.len);
 
@@ -552,8 +571,6 @@ ngx_http_acme_bridge_joined(ngx_conf_t *cf,
             p = ngx_cpymem(p, s[i].data, s[i].len);
         }
     }
-
-    *out = bscf->joined;
 
     return NGX_OK;
 }

@@ -2,6 +2,7 @@
 """nginx with the bridge and a publisher in place of an agent."""
 
 import os
+import re
 import subprocess
 
 import pytest
@@ -12,6 +13,11 @@ from harness.nginx import Nginx
 from harness.process import environment
 
 import pki as pkis
+
+# What no test may cause; a worker that a test kills gets signal 9.
+CRASHED = re.compile("AddressSanitizer.*|runtime error.*|exited on signal (?!9).*"
+                     "|exited with fatal.*")
+
 
 class Publisher:
     """A writer of a segment; see publisher.c."""
@@ -107,9 +113,11 @@ class Site:
         return self.nginx.log()
 
     def close(self):
+        self.publisher.stop()
         if self.nginx:
             self.nginx.stop()
-        self.publisher.stop()
+            found = CRASHED.findall(self.log() if os.path.exists(self.nginx.error_log) else "")
+            assert not found, found
 
 
 @pytest.fixture(scope="session")

@@ -177,13 +177,15 @@ static void parse(int argc, char **argv, struct options *o)
 
 	while ((option = getopt(argc, argv, "p:n:s:r:v:k:j:f:")) != -1) {
 		switch (option) {
-		case 'p': o->port = atoi(optarg); break;
-		case 'n': o->count = atol(optarg); break;
+		case 'p': o->port = (int)strtol(optarg, NULL, 10); break;
+		case 'n': o->count = strtol(optarg, NULL, 10); break;
 		case 's': o->name = optarg; break;
 		case 'r': o->root = optarg; break;
 		case 'v': o->version = optarg; break;
 		case 'k': o->key = optarg; break;
-		case 'j': o->processes = atoi(optarg); break;
+		case 'j':
+			o->processes = (int)strtol(optarg, NULL, 10);
+			break;
 		case 'f':
 			fd = open(optarg, O_RDONLY | O_CLOEXEC);
 			o->floor = mmap(NULL, 8, PROT_READ, MAP_SHARED, fd, 0);

@@ -66,7 +66,7 @@ static int put(struct segment *s, char **w, struct err *e)
 	while (*w && cert.entry_count < ENTRIES) {
 		struct segment_entry *entry = &entries[cert.entry_count];
 
-		entry->type = (enum acme_segment_key)atoi(w[0]);
+		entry->type = (enum acme_segment_key)strtol(w[0], NULL, 10);
 		entry->leaf = slurp(w[1]);
 		entry->key = slurp(w[2]);
 		entry->chain = chains[cert.entry_count++];

@@ -38,6 +38,7 @@ enum {
 	DRAIN_MS = 10 * 1000,
 	REPAIR_MS = 10 * 1000,
 	SLOW_MS = 50,
+	END_S = 30, /* for all that is still going on at the end */
 	EXIT_WRONG = 1,
 };
 
@@ -530,6 +531,7 @@ static int start(struct agent *a, struct err *e)
 		.loop = a->loop,
 		.log = &a->log,
 		.dir = "/nonexistent", /* until there is a configuration */
+		.http = a->http,
 		.owner = a->options.shared ? 0 : geteuid() });
 	a->saver = saver_new(a->loop, &a->log,
 	                     declared_path(a, path, sizeof path));
@@ -559,6 +561,7 @@ static void end(struct agent *a)
 	saver_free(a->saver);
 	publisher_close(a->publisher);
 	http_client_free(&a->http);
+	alarm(END_S); /* a plugin's job that hangs must not keep us */
 	if (a->loop) { /* what is closing comes to its end */
 		loop_signal(a->loop, SIGTERM, NULL, NULL);
 		loop_signal(a->loop, SIGINT, NULL, NULL);

@@ -128,7 +128,8 @@ int err_in(struct err *e, const char *fmt, ...)
 	vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
 	size_t len = strlen(text);
-	snprintf(text + len, sizeof text - len, ": %s", e->text);
+	snprintf(text + len, sizeof text - len, ": %.*s",
+	         (int)(sizeof text - len), e->text);
 	make_printable(text);
 	memcpy(e->text, text, sizeof text);
 	return e->code;

@@ -232,7 +232,7 @@ int segment_open(const char *path, const struct segment_opts *opts,
 		 struct segment **out, struct err *e)
 {
 	struct segment *s = mem_alloc(sizeof *s);
-	enum content content;
+	enum content content = CONTENT_JUNK;
 	bool created;
 	int rc;
 

@@ -4,7 +4,7 @@
     with Nginx(folder, http='server { listen 127.0.0.1:%d; }' % port) as nginx:
         nginx.reload()
 
-As root the workers run as `nobody`; user=... runs all of it as that user, as
+As root the workers run as `www-data`; user=... runs all of it as that user, as
 a rootless nginx does. It daemonises as in real life, so that reload and
 binary upgrade (USR2) are the real ones; its pid stands in nginx.pid."""
 
@@ -71,7 +71,7 @@ class Nginx:
         root = os.getuid() == 0 and not self.user
         text = MAIN.format(
             module=f'load_module "{self.module}";\n' if self.module else "",
-            user="user nobody nogroup;\n" if root else "",
+            user="user www-data www-data;\n" if root else "",
             env="".join(f"env {name};\n" for name in self.env),
             main=main, http=http, home=self.home, level=self.level,
             workers=self.workers_wanted)

@@ -110,9 +110,9 @@ def test_no_descriptor_is_lost_over_fifty_renewals(make):
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
 def test_rootless_nginx_and_agent_as_one_user(folder):
-    with Stage(folder, sites=[["a.test"]], nginx={"user": "nobody"},
-               agent={"user": "nobody"}) as stage:
+    with Stage(folder, sites=[["a.test"]], nginx={"user": "www-data"},
+               agent={"user": "www-data"}) as stage:
         stage.start()
         served(stage, "a.test")
         with open(f"/proc/{stage.agent.pid}/status") as file:
-            assert "Uid:\t65534\t65534" in file.read()
+            assert "Uid:\t33\t33" in file.read()

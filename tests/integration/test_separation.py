@@ -19,10 +19,10 @@ pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="only root can separate
 
 
 def as_worker(code, *words):
-    """Runs Python as nobody:nogroup, as the workers do; returns what it prints."""
+    """Runs Python as www-data, as the workers do; returns what it prints."""
     done = subprocess.run(
         [sys.executable, "-I", "-c", textwrap.dedent(code), *map(str, words)],
-        user="nobody", group="nogroup", extra_groups=[], stdin=subprocess.DEVNULL,
+        user="www-data", group="www-data", extra_groups=[], stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd="/",
         env=environment(), timeout=30, check=False)
     return done.stdout.strip()
@@ -35,16 +35,16 @@ def stage(make):
     return running
 
 
-def test_workers_run_as_nobody(stage):
+def test_workers_are_not_root(stage):
     for pid in stage.nginx.workers():
-        assert os.stat(f"/proc/{pid}").st_uid in (0, 65534)
+        assert os.stat(f"/proc/{pid}").st_uid in (0, 33)
         with open(f"/proc/{pid}/status") as file:
-            assert "Uid:\t65534" in file.read()
+            assert "Uid:\t33" in file.read()
 
 
 def test_it_cannot_open_the_segment(stage):
     mode = os.stat(stage.agent.segment)
-    assert stat.S_IMODE(mode.st_mode) == 0o600 and mode.st_uid != 65534
+    assert stat.S_IMODE(mode.st_mode) == 0o600 and mode.st_uid != 33
     said = as_worker("""
         import sys
         try:

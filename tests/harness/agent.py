@@ -210,7 +210,8 @@ class Agent:
     # -- acmectl ----------------------------------------------------------
 
     def ctl(self, *words, timeout=60):
-        return run([peers.acmectl(), "--socket", self.socket, *words], timeout)
+        return run([peers.acmectl(), *words], timeout,
+                   environment(ACME_AGENT_SOCKET=self.socket))
 
     def renew(self, name, wait=True):
         """acmectl renew: did it end well, or with wait=False, begin?"""

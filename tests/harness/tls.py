@@ -92,9 +92,9 @@ def get(port, name, path="/", root=None, timeout=10):
     return int(head.split()[1]), body, served
 
 
-def ready(port, name, root):
+def ready(port, name, root, **how):
     """Is a certificate served that verifies? A Served, or None."""
     try:
-        return handshake(port, name, root)
+        return handshake(port, name, root, **how)
     except (ssl.SSLError, OSError):
         return None

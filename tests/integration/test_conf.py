@@ -111,7 +111,7 @@ def test_reload_takes_all_or_nothing(agent_only):
         agent.wait_valid("one", "two")
         os.unlink(path)
         agent.reload()
-        wait_for(lambda: list(agent.status()) == ["one"], 10, "certificate two to go")
+        wait_for(lambda: agent.state("two") == "unwanted", 10, "certificate two to go")
         assert alive(agent.pid)
 
 

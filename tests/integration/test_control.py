@@ -93,7 +93,7 @@ def test_no_agent_is_said_plainly(folder):
 @pytest.mark.parametrize("line", [
     b"\n", b"{}\n", b"junk\n", b"[]\n", b'{"id":1}\n', b'{"id":1,"method":"x"}\n',
     b'{"id":{},"method":"ping"}\n', b'{"id":1,"method":"ping","params":[]}\n',
-    b"\x00\xff\xfe\n", b"[" * 50000 + b"\n", b'{"id":1,"method":"' + b"a" * 4000000])
+    b"\x00\xff\xfe\n", b"[" * 50000 + b"\n", b'{"id":1,"method":"' + b"a" * 4000000], ids=range(11))
 def test_hostile_messages_harm_nobody(agent, line):
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(5)

@@ -54,13 +54,21 @@ def test_an_address_is_a_name_too(agent_only):
 
 @pytest.mark.parametrize("key", KEYS)
 def test_each_key_type(make, key):
-    stage = make(sites=[["a.test"]], issuer={"key": key}).start()
+    stage = make(sites=[["a.test"]])
+    stage.nginx.set_conf(stage.http(more=f" key={key}"))
+    stage.start()
     assert served(stage, "a.test", 40).key == key
 
 
+def test_the_issuers_key_type_holds_for_conf_d(make):
+    stage = make(sites=[["a.test"]], issuer={"key": "ecdsa:384"}, agent={
+        "certificates": {"a.test": {"issuer": "pebble"}}}).start()
+    assert served(stage, "a.test").key == "ecdsa:384"
+
+
 def test_two_key_types_side_by_side(make):
-    stage = make(sites=[["a.test"]], nginx={"http": ""})
-    stage.nginx.set_conf(stage.http(more=" key=ecdsa:256 key=rsa:2048"))
+    stage = make(sites=[["a.test"]])
+    stage.nginx.set_conf(stage.http(more=" key=ecdsa:256,rsa:2048"))
     stage.start()
     served(stage, "a.test")
     root = stage.ca.write_root()

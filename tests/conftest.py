@@ -51,7 +51,7 @@ def pytest_runtest_makereport(item, call):
     where = getattr(item, "funcargs", {}).get("folder")
     if call.when == "call" and report.failed and where:
         for path in logs(where):
-            report.sections.append((os.path.relpath(path, where), process.tail(path, 40)))
+            report.sections.append((os.path.relpath(path, where), process.tail(path, 30)))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -13,6 +13,7 @@ tests, as the agent demands."""
 import contextlib
 import json
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -86,6 +87,7 @@ class Agent:
         self.certificates = certificates or {}
         self.env = environment(**(env or {}))
         self.mask = None            # its umask
+        self.files_max = None       # its limit of open files
         self.copy_plugins = True
         self.program = None
         self.ready_after = None     # seconds from start to READY
@@ -123,6 +125,9 @@ class Agent:
 
     def _as_user(self):
         popen = {} if self.mask is None else {"umask": self.mask}
+        if self.files_max:
+            popen["preexec_fn"] = lambda: resource.setrlimit(
+                resource.RLIMIT_NOFILE, (self.files_max, self.files_max))
         if self.user and os.getuid() == 0:
             popen.update(user=self.user, group=folders.group_of(self.user), extra_groups=[])
         return popen

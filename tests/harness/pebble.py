@@ -74,7 +74,7 @@ class Pebble:
                  nonce_reject=0, sleep=None, validity=90 * 86400, chain_length=1,
                  alternate_roots=0, always_valid=False, reuse_authz=0, blocklist=(),
                  eab=None):
-        self.home = folders.make(os.path.join(folder, name))
+        self.home = folders.make(os.path.join(folder, name), 0o755)
         self.http_port, self.tls_port = http_port, tls_port
         self.nonce_reject = nonce_reject        # percent
         self.sleep = sleep                      # seconds before a validation, at most

@@ -2,7 +2,6 @@
 """Odd places and odd circumstances."""
 
 import os
-import resource
 import stat
 import time
 
@@ -83,12 +82,8 @@ def test_without_parts_of_the_environment(agent_only, missing):
 def test_few_file_descriptors(agent_only):
     names = {f"c{n}": {"names": f"c{n}.test", "issuer": "pebble"} for n in range(30)}
     stage = agent_only(agent={"certificates": names})
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
-    try:
-        stage.agent.start().wait_socket()
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    stage.agent.files_max = 64
+    stage.agent.start().wait_socket()
     stage.agent.wait_valid(*names, seconds=60)
 
 

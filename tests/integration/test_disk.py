@@ -56,9 +56,9 @@ def test_a_damaged_certificate_is_set_aside_and_ordered_anew(make, damage):
     stage.agent.start().wait_socket()
     served(stage, "a.test")
     stage.agent.wait_valid("a.test")
-    everything = [name for _, _, names in os.walk(stage.agent.home) for name in names]
-    assert any("damaged" in name or "bad" in name for name in everything), everything
-    assert "damaged" in stage.agent.log_text() or "set aside" in stage.agent.log_text()
+    assert stored(stage.agent, "damaged"), "the damaged value was not kept"
+    assert "set aside" in stage.agent.log_text()
+    assert "damaged" in stage.agent.ctl("status").out
 
 
 def test_a_damaged_replica_is_no_reason_to_stop(make):
@@ -110,7 +110,7 @@ def test_a_plugin_of_another_version_is_refused(agent_only, compile_c):
         compile_c("const void *acme_plugin_v7(void); const void *acme_plugin_v7(void){return 0;}",
                   os.path.join(agent.plugin_dir, "mine.so"))
     text = refused_plugin(agent_only, spoil)
-    assert "mine.so" in text and ("version" in text or "v7" in text or "acme_plugin_v0" in text)
+    assert "'mine'" in text and "ABI 7" in text
 
 
 @pytest.mark.parametrize("content", [b"", b"junk", b"\x7fELF" + b"\0" * 100])

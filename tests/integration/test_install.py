@@ -8,6 +8,7 @@ import subprocess
 
 import pytest
 
+from harness import folder as folders
 from harness import peers
 from harness.agent import run
 
@@ -74,6 +75,15 @@ def test_programs_run_from_there(installed):
 def test_the_installed_configuration_is_accepted(installed, folder):
     etc = os.path.join(folder, "etc")
     shutil.copytree(os.path.join(installed, "etc/acme-agent"), etc)
+    # Installed below DESTDIR, not below /usr.
+    plugins = os.path.dirname(one(installed, "usr/lib/*/acme-agent/plugins/file.so"))
+    for name in os.listdir(plugins):
+        os.chmod(shutil.copy(os.path.join(plugins, name), folder), 0o755)
+    with open(os.path.join(etc, "acme-agent.ini")) as file:
+        text = file.read()
+    assert "[agent]" in text
+    folders.write(os.path.join(etc, "acme-agent.ini"),
+                  text.replace("[agent]", f"[agent]\nplugin_dir = {folder}", 1))
     result = run([one(installed, "usr/sbin/acme-agent"), "-t", "-c",
                   os.path.join(etc, "acme-agent.ini")])
     assert result.code == 0, result

@@ -12,7 +12,7 @@ KEYS = ["ecdsa:256", "ecdsa:384", "ecdsa:521", "rsa:2048", "rsa:3072", "rsa:4096
 def served(stage, name, seconds=20, **how):
     """Waits until a verified certificate for this name is served."""
     return wait_for(lambda: tls.ready(stage.tls_port, name, stage.ca.write_root(), **how),
-                    seconds, f"certificate for {name}", 0.02)
+                    seconds, f"certificate for {name}", 0.05)
 
 
 def test_nginx_conf_asks_and_conf_d_names_only_the_issuer(make):

@@ -65,7 +65,8 @@ def test_a_ca_that_forgot_the_account_gets_a_new_one(make):
     stage = make(sites=[["a.test"]]).start()
     before = served(stage, "a.test").serial
     stage.ca.restart()
-    assert stage.agent.renew("a.test")
+    # The first attempt finds out, the next one has a new account.
+    stage.agent.renew("a.test")
     assert renewed(stage, "a.test", before, 30).serial != before
 
 

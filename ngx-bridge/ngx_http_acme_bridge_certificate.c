@@ -32,7 +32,7 @@
 
 
 static int ngx_http_acme_bridge_cert_slow(ngx_ssl_conn_t *ssl_conn,
-    ngx_http_acme_bridge_srv_conf_t *bscf);
+    ngx_http_acme_bridge_srv_conf_t *bscf) __attribute__((noinline));
 static void ngx_http_acme_bridge_look(ngx_http_acme_bridge_srv_conf_t *bscf,
     uint32_t epoch, ngx_log_t *log);
 static ngx_int_t ngx_http_acme_bridge_take(

@@ -4,6 +4,7 @@
 import hashlib
 import json
 import os
+import shutil
 import socket
 import ssl
 import subprocess
@@ -197,3 +198,34 @@ def test_the_module_is_not_for_static_builds():
     result = subprocess.run(["sh", "-c", f'ngx_module_link=ADDON; . "{config}"'],
                             stderr=subprocess.PIPE, text=True, check=False)
     assert result.returncode == 1 and "use --add-dynamic-module" in result.stderr
+
+
+@pytest.mark.parametrize("level", ["http", "server"])
+@pytest.mark.parametrize("first", [True, False])
+def test_another_module_s_certificate_callback_is_named_and_replaced(site, level, first):
+    nginx = site.make()
+    other = shutil.copy(peers.tool("foreign_module.so"), site.folder)
+    os.chmod(other, 0o755)
+    line = "ssl_certificate_by_foreign;"
+    body = "acme_certificate le;"
+    http = site.http(line, site.server(body=body)) if level == "http" else site.http(
+        site.server(body=line + body))
+    load = f'load_module "{other}";'
+    if first:
+        nginx.module, ours = other, nginx.module
+        load = f'load_module "{ours}";'
+    nginx.set_conf(http, load)
+    leaf = site.pki.leaf("a.test")
+    site.put("a.test", leaf)
+    assert 'takes the place of "ssl_certificate_by_foreign"' in nginx.test()[1]
+    nginx.start()
+    assert tls.handshake(site.port, "a.test", site.pki.root).serial == leaf.serial
+    nginx.reload()
+    assert tls.handshake(site.port, "a.test", site.pki.root).serial == leaf.serial
+    assert site.log().count("takes the place of") == 3  # -t, start, reload
+    # without us it works as before, and without it, so do we
+    nginx.set_conf(f"server {{ listen 127.0.0.1:{site.plain}; }}")
+    nginx.reload()
+    nginx.set_conf(http, load)
+    nginx.reload()
+    assert tls.handshake(site.port, "a.test", site.pki.root).serial == leaf.serial

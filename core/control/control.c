@@ -29,7 +29,6 @@
 #include "json/json.h"
 
 enum {
-	LINE_MAX_OWNER = 1 << 20,
 	LINE_MAX_WORKER = 4096,
 	REPLY_MAX = 64 << 20,
 	CALLS_MAX = 64,        /* unanswered, for each connection */
@@ -289,10 +288,6 @@ static void on_line(void *arg, struct stream *s, struct str line)
 	bool worker = conn->peer.who == CONTROL_WORKER;
 
 	(void)arg;
-	if (worker && line.len > LINE_MAX_WORKER) {
-		stream_drop(s);
-		return;
-	}
 	if (worker && conn->requests++ == WORKER_REQUESTS) {
 		stream_close(s); /* he may come again */
 		return;
@@ -361,6 +356,8 @@ static bool on_open(void *arg, struct stream *s, const struct stream_peer *peer)
 		conn->next->prev = &conn->next;
 	c->conns = conn;
 	stream_set(s, conn);
+	if (who == CONTROL_WORKER)
+		stream_limit(s, LINE_MAX_WORKER);
 	return true;
 }
 
@@ -393,7 +390,7 @@ int control_open(struct control **out, const struct control_options *options,
 		.mode = 0666, /* who may ask is decided by uid */
 		.uid = (uid_t)-1,
 		.gid = (gid_t)-1,
-		.max_line = LINE_MAX_OWNER,
+		.max_line = REQUEST_MAX,
 		.max_queue = REPLY_MAX,
 		.max_connections = 256,
 		.max_per_uid = 128,

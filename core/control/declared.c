@@ -18,6 +18,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/now.h"
+#include "control/request.h"
 #include "json/json.h"
 
 enum {
@@ -268,7 +269,7 @@ int declared_load(struct declared *d, const char *path, const struct log *log,
 		return 0;
 	}
 	if (rc == 0)
-		rc = json_read(buf_str(&text), &o, e);
+		rc = json_read_within(buf_str(&text), FILE_MAX, &o, e);
 	if (rc == 0)
 		rc = read_sets(d, o, log, e);
 	if (rc == ERR_INVALID) {
@@ -295,7 +296,7 @@ static int read_left(const char *path, json_t **out, struct err *e)
 		               path);
 	rc = file_read(path, &text, e);
 	if (rc == 0)
-		rc = json_read(buf_str(&text), out, e);
+		rc = json_read_within(buf_str(&text), REQUEST_MAX, out, e);
 	buf_free(&text);
 	return rc;
 }

@@ -52,7 +52,7 @@ int request_parse(struct str line, struct request *out, struct err *e)
 	const json_t *params = NULL;
 
 	*out = (struct request){ .id = json_null() };
-	if (json_read(line, &out->document, e))
+	if (json_read_within(line, REQUEST_MAX, &out->document, e))
 		return e->code;
 	if (!json_is_object(out->document))
 		return err_set(e, ERR_INVALID, "expected an object");

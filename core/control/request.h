@@ -6,6 +6,8 @@
 #include "base/err.h"
 #include "base/str.h"
 
+enum { REQUEST_MAX = 16 << 20 }; /* bytes: 100,000 certificates fit */
+
 /* One line from a client, checked for its form. */
 struct request {
 	json_t *id;         /* a number, a short text, or null; never NULL */

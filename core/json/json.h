@@ -13,7 +13,8 @@
  * JSON from strangers, over jansson: bounded, strict, and with errors that name
  * the field. Errors are ERR_INVALID and never quote values, which may be
  * secret. What the accessors give is borrowed from the document and lives as
- * long as it does. Strings are NUL-terminated, UTF-8, without NUL inside.
+ * long as it does. Strings are NUL-terminated, UTF-8, without NUL inside. What
+ * jansson frees is overwritten first: documents may hold private keys.
  */
 enum {
 	JSON_SIZE_MAX = 1 << 20, /* bytes of a document */
@@ -24,6 +25,8 @@ enum {
  * UTF-8 and excess of size or depth are refused: "line 3 column 9: ...".
  * *out is the caller's to json_decref(); NULL after an error. */
 int json_read(struct str text, json_t **out, struct err *e);
+/* The same with another bound, for what the machine's owner says. */
+int json_read_within(struct str text, size_t max, json_t **out, struct err *e);
 
 /* Appends the compact text, keys in the order of insertion. ERR_NOSPACE when
  * `out` is full, ERR_INVALID when `value` is NULL (so that the result of a

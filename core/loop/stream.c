@@ -156,6 +156,12 @@ void *stream_get(const struct stream *s)
 	return s->data;
 }
 
+void stream_limit(struct stream *s, size_t max_line)
+{
+	if (max_line < s->line.max)
+		s->line.max = max_line;
+}
+
 const struct stream_peer *stream_who(const struct stream *s)
 {
 	return &s->peer;

@@ -74,6 +74,8 @@ void stream_listener_close(struct stream_listener **listener);
 
 void stream_set(struct stream *s, void *data);
 void *stream_get(const struct stream *s);
+/* A shorter max_line for this one; within `open`. */
+void stream_limit(struct stream *s, size_t max_line);
 const struct stream_peer *stream_who(const struct stream *s);
 
 /* Sends the bytes and a newline, in the order of calls. Copies. When the unsent

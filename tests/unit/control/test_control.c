@@ -321,6 +321,47 @@ static void watchers_hear_events(void **state)
 	assert_false(control_watched(control));
 }
 
+static json_t *server_blocks(int count)
+{
+	json_t *list = json_array();
+
+	for (int i = 0; i < count; i++) {
+		char name[32], www[40];
+		snprintf(name, sizeof(name), "host%d.example.org", i);
+		snprintf(www, sizeof(www), "www.%s", name);
+		json_array_append_new(
+		    list, json_pack("{s:s,s:s,s:[s,s],s:[s]}", "name", name,
+				    "issuer", "letsencrypt", "identifiers",
+				    name, www, "key", "ecdsa:256"));
+	}
+	return list;
+}
+
+static void a_line_may_hold_ten_thousand_server_blocks(void **state)
+{
+	json_t *params = json_pack("{s:s,s:o}", "owner", "/|/etc/nginx.conf",
+				   "certificates", server_blocks(10000));
+	json_t *line = json_pack("{s:i,s:s,s:o}", "id", 1, "method", "status",
+				 "params", params);
+	char *text = json_dumps(line, JSON_COMPACT);
+	size_t len = strlen(text), at = 0;
+	int fd = dial();
+
+	(void)state;
+	assert_true(len > 1 << 20);
+	text[len] = '\n';
+	while (at <= len) {
+		ssize_t n = send(fd, text + at, len + 1 - at,
+				 MSG_NOSIGNAL | MSG_DONTWAIT);
+		at += n > 0 ? (size_t)n : 0;
+		loop_run_once(loop, 1);
+	}
+	assert_string_equal(hear(fd), "{\"id\":1,\"result\":{\"who\":3}}");
+	close(fd);
+	free(text);
+	json_decref(line);
+}
+
 /* A child of that uid and gid asks each line and prints what it hears into
  * `out`, one answer for each line; "" where the connection was refused. */
 static void as_peer(uid_t uid, gid_t gid, const char *question, char *out,
@@ -383,6 +424,11 @@ static void peers_may_what_they_are(void **state)
 	assert_non_null(strstr(out, "give a name"));
 	as_peer(4003, 4002, RENEW, out, sizeof(out));
 	assert_non_null(strstr(out, "\"denied\""));
+	char flood[5000];
+	memset(flood, ' ', sizeof(flood));
+	memcpy(flood + sizeof(flood) - sizeof(STATUS), STATUS, sizeof(STATUS));
+	as_peer(4003, 4002, flood, out, sizeof(out));
+	assert_string_equal(out, ""); /* a worker's lines are short */
 	as_peer(4003, 4003, STATUS, out, sizeof(out));
 	assert_string_equal(out, "");
 	as_peer(4003, 65534, STATUS, out, sizeof(out));
@@ -419,6 +465,7 @@ int main(void)
 		T(the_control_may_end_within_a_call),
 		T(too_many_unanswered_calls_are_refused),
 		T(a_flood_is_slowed_down),
+		T(a_line_may_hold_ten_thousand_server_blocks),
 		T(watchers_hear_events),
 		T(peers_may_what_they_are),
 		T(a_second_agent_is_refused),

@@ -104,7 +104,25 @@ static void size_is_bounded(void **state)
 	assert_int_equal(json_read((struct str){ text, len - 1 }, &json, &e),
 	                 0);
 	json_decref(json);
+	assert_int_equal(json_read_within((struct str){ text, len }, len, &json,
+	                                  &e),
+	                 0);
+	json_decref(json);
 	free(text);
+}
+
+/* What it does shows in no way that C allows to look at; that it is there does. */
+static void what_is_freed_is_wiped_first(void **state)
+{
+	json_malloc_t get;
+	json_free_t give;
+	(void)state;
+
+	json_get_alloc_funcs(&get, &give);
+	assert_true(get == malloc);
+	assert_true(give != free);
+	give(NULL);
+	give(get(1));
 }
 
 static void members_are_checked_and_named(void **state)
@@ -197,6 +215,7 @@ int main(void)
 		cmocka_unit_test(errors_give_the_position_and_no_value),
 		cmocka_unit_test(depth_is_bounded),
 		cmocka_unit_test(size_is_bounded),
+		cmocka_unit_test(what_is_freed_is_wiped_first),
 		cmocka_unit_test(members_are_checked_and_named),
 		cmocka_unit_test(
 		    optional_members_may_be_absent_or_null_not_wrong),

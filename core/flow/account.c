@@ -40,6 +40,29 @@ struct account {
 
 /* --------------------------------------------------------------- load */
 
+static int after_load(const struct account *a)
+{
+	return !a->key          ? ACCOUNT_KEY
+	       : !a->record.url ? ACCOUNT_REGISTER
+	                        : ACCOUNT_UPDATE;
+}
+
+/* What was stored is kept elsewhere; now a new key may take its place. */
+static void set_aside(void *arg, int rc, const struct err *e, struct str value,
+                      struct str version)
+{
+	struct account *a = arg;
+
+	(void)value;
+	(void)version;
+	a->op = NULL;
+	a->loaded = rc == 0;
+	if (rc < 0)
+		flow_fail(&a->flow, e);
+	else
+		flow_go_on(&a->flow, ACCOUNT_KEY);
+}
+
 static void loaded(void *arg, int rc, const struct err *e, struct str value,
                    struct str version)
 {
@@ -58,15 +81,14 @@ static void loaded(void *arg, int rc, const struct err *e, struct str value,
 			                                a->record.key.len },
 			                  &a->key, &why);
 		if (rc < 0) {
-			store_set_aside(a->store, a->record_key, value, version,
-			                &why);
 			account_record_free(&a->record);
+			a->op = store_set_aside(a->store, a->record_key, value,
+			                        version, &why, set_aside, a);
+			return;
 		}
 	}
 	a->loaded = true;
-	flow_go_on(&a->flow, !a->key          ? ACCOUNT_KEY
-	                     : !a->record.url ? ACCOUNT_REGISTER
-	                                      : ACCOUNT_UPDATE);
+	flow_go_on(&a->flow, after_load(a));
 }
 
 static int ask_load(struct flow *f, struct err *e)
@@ -75,7 +97,7 @@ static int ask_load(struct flow *f, struct err *e)
 
 	(void)e;
 	if (a->loaded) {
-		f->next = !a->record.url ? ACCOUNT_REGISTER : ACCOUNT_UPDATE;
+		f->next = after_load(a);
 		return FLOW_SKIP;
 	}
 	a->op = store_get(a->store, a->record_key, loaded, a);

@@ -97,6 +97,21 @@ static int take_record(struct order *o, struct order_record *r, struct err *e)
 	return ORDER_CLEANUP;
 }
 
+/* What was stored is kept elsewhere; now a new order may take its place. */
+static void set_aside(void *arg, int rc, const struct err *e, struct str value,
+                      struct str version)
+{
+	struct order *o = arg;
+
+	(void)value;
+	(void)version;
+	o->load = NULL;
+	if (rc < 0)
+		flow_fail(&o->flow, e);
+	else
+		begin_key(o);
+}
+
 static void loaded(void *arg, int rc, const struct err *e, struct str value,
                    struct str version)
 {
@@ -118,9 +133,8 @@ static void loaded(void *arg, int rc, const struct err *e, struct str value,
 		rc = take_record(o, &r, &why);
 	if (rc < 0) {
 		order_record_free(&r);
-		store_set_aside(o->env->store, o->record_key, value, version,
-		                &why);
-		begin_key(o);
+		o->load = store_set_aside(o->env->store, o->record_key, value,
+		                          version, &why, set_aside, o);
 		return;
 	}
 	log_info(&o->flow.log, "resume", "state=%s", o->record.state);

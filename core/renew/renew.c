@@ -92,12 +92,20 @@ static void found(void *arg, struct str key, struct str value,
 	struct renew *r = arg;
 	struct cert_record record;
 	struct err e;
-	char copy[STORE_KEY_MAX];
+	char copy[STORE_KEY_MAX], own[STORE_KEY_MAX];
 
 	snprintf(copy, sizeof copy, "%.*s", STR_ARG(key));
 	if (cert_record_read(value, &record, &e) < 0) {
 		err_in(&e, "%s", copy);
-		store_set_aside(r->set.store, copy, value, version, &e);
+		store_set_aside(r->set.store, copy, value, version, &e, NULL,
+		                NULL);
+		return;
+	}
+	/* A copy that somebody made by hand says nothing about its name. */
+	if (strcmp(copy, store_certificate_key(record.name, own))) {
+		log_warn(&r->log, "passed over", "key=%s of=%s", copy,
+		         record.name);
+		cert_record_free(&record);
 		return;
 	}
 	struct item *item = inventory_stored(r->inventory, &record);

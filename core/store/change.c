@@ -3,7 +3,8 @@
  * Read, edit, archive, write: the only way in which a stored certificate
  * changes. The steps, each of which starts the next one:
  *
- *   1. get certificates/NAME         absent or damaged: an empty record
+ *   1. get certificates/NAME         absent: an empty record; damaged: set it
+ *                                    aside and begin again
  *   2. edit a copy in memory
  *   3. put archive/NAME              the value as it was found, if there was one
  *   4. put certificates/NAME         only if it is still what was read in 1
@@ -60,6 +61,14 @@ static void finish(struct change *c, int rc, const struct err *e)
 
 static void begin(struct change *c);
 
+static void again(struct change *c, int rc, const struct err *e)
+{
+	if (++c->tries < TRIES)
+		begin(c);
+	else
+		finish(c, rc, e);
+}
+
 static void written(void *arg, int rc, const struct err *e, struct str value,
                     struct str version)
 {
@@ -68,8 +77,8 @@ static void written(void *arg, int rc, const struct err *e, struct str value,
 	(void)value;
 	(void)version;
 	c->op = NULL;
-	if (rc == ERR_CONFLICT && ++c->tries < TRIES)
-		begin(c);
+	if (rc == ERR_CONFLICT)
+		again(c, rc, e);
 	else
 		finish(c, rc, e);
 }
@@ -104,15 +113,39 @@ static void archive(struct change *c, struct str old)
 	c->op = store_put(c->store, key, old, EXPECT_ANY, archived, c);
 }
 
-/* Step 2, with what step 1 found. */
-static int edit(struct change *c, struct str old, struct err *e)
+/* A record of another name was copied here by hand. */
+static int check(struct change *c, struct str old, struct err *e)
 {
-	struct err damage;
-
 	cert_record_free(&c->record);
-	if (c->version && cert_record_read(old, &c->record, &damage) < 0)
-		store_set_aside(c->store, c->key, old, str_of(c->version),
-		                &damage);
+	if (!c->version)
+		return 0;
+	int rc = cert_record_read(old, &c->record, e);
+	if (rc == 0 && strcmp(c->record.name, c->name))
+		rc = err_set(e, ERR_INVALID, "is of certificate %.100s",
+		             c->record.name);
+	return rc;
+}
+
+static void moved(void *arg, int rc, const struct err *e, struct str value,
+                  struct str version)
+{
+	struct change *c = arg;
+	struct err why;
+
+	(void)value;
+	(void)version;
+	c->op = NULL;
+	if (rc < 0) {
+		finish(c, rc, e);
+		return;
+	}
+	err_set(&why, ERR_CONFLICT, "%s: damaged each time", c->key);
+	again(c, why.code, &why);
+}
+
+/* Step 2, with what step 1 found. */
+static int edit(struct change *c, struct err *e)
+{
 	if (!c->record.name)
 		c->record.name = mem_strdup(c->name);
 	int rc = c->change(c->arg, &c->record, e);
@@ -138,7 +171,12 @@ static void read_old(void *arg, int rc, const struct err *e, struct str value,
 		finish(c, rc, e);
 		return;
 	}
-	rc = edit(c, value, &why);
+	if (check(c, value, &why) < 0) {
+		c->op = store_set_aside(c->store, c->key, value, version, &why,
+		                        moved, c);
+		return;
+	}
+	rc = edit(c, &why);
 	if (rc < 0)
 		finish(c, rc, &why);
 	else if (c->version)

@@ -52,6 +52,27 @@ bool names_equal(const struct names *a, const struct names *b)
 	return true;
 }
 
+static bool names_have(const struct names *names, const char *name)
+{
+	for (size_t i = 0; i < names->count; i++)
+		if (!strcmp(names->list[i], name))
+			return true;
+	return false;
+}
+
+bool names_same(const struct names *a, const struct names *b)
+{
+	if (names_equal(a, b))
+		return true;
+	for (size_t i = 0; i < a->count; i++)
+		if (!names_have(b, a->list[i]))
+			return false;
+	for (size_t i = 0; i < b->count; i++)
+		if (!names_have(a, b->list[i]))
+			return false;
+	return true;
+}
+
 void names_free(struct names *names)
 {
 	for (size_t i = 0; i < names->count; i++)
@@ -121,6 +142,8 @@ static int get_names(const json_t *o, const char *key, struct names *out,
 		rc = json_item_str(array, i, TEXT_MAX, &text, e);
 		if (rc == 0)
 			names_add(out, text);
+		else
+			err_in(e, "\"%s\"", key);
 	}
 	return rc;
 }
@@ -434,6 +457,10 @@ static int read_cert(const json_t *o, struct cert_record *r, struct err *e)
 		rc = json_item_object(array, i, &item, e);
 		r->key_count++;
 		rc = rc < 0 ? rc : read_cert_key(item, &r->keys[i], e);
+		if (rc == 0 && cert_record_find(r, r->keys[i].kind) !=
+		                       &r->keys[i])
+			rc = err_set(e, ERR_INVALID, "%s is there twice",
+			             key_kind_name(r->keys[i].kind));
 		if (rc < 0)
 			err_in(e, "keys[%zu]", i);
 	}

@@ -30,6 +30,8 @@ struct names {
 void names_add(struct names *names, const char *name);
 void names_copy(struct names *to, const struct names *from);
 bool names_equal(const struct names *a, const struct names *b);
+/* The same names in any order. */
+bool names_same(const struct names *a, const struct names *b);
 void names_free(struct names *names);
 /* The names as `struct str`s for CSR and checks; free() the array. */
 struct str *names_strs(const struct names *names);

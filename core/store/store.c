@@ -36,13 +36,14 @@ struct store_op {
 	store_each_fn *each;
 	void *arg;
 	char *prefix; /* of a list */
-	char *copy;   /* set aside: the damaged key, */
+	char *damaged; /* to be set aside: the key, */
 	char *version; /* and its version */
 };
 
 /* -------------------------------------------------------------- keys */
 
-/* One path component that says `text` and is unique for it. */
+/* One path component that says `text` and is unique for it: what is shortened
+ * ends with "+" and a hash, so what is not has no "+". */
 static void component(const char *text, char out[COMPONENT_MAX + 1])
 {
 	char hex[SHA256_HEX];
@@ -50,7 +51,7 @@ static void component(const char *text, char out[COMPONENT_MAX + 1])
 	bool plain = len > 0 && len <= COMPONENT_MAX && text[0] != '.';
 
 	for (const char *p = text; *p && plain; p++)
-		plain = *p > 0x20 && *p < 0x7f && *p != '/';
+		plain = *p > 0x20 && *p < 0x7f && *p != '/' && *p != '+';
 	if (plain) {
 		memcpy(out, text, len + 1);
 		return;
@@ -128,17 +129,23 @@ static void op_free(struct store_op *op)
 	if (op->next)
 		op->next->prev = op->prev;
 	free(op->prefix);
-	free(op->copy);
+	free(op->damaged);
 	free(op->version);
 	free(op);
 }
 
+static void drop(struct store_op *op)
+{
+	op_cancel(op->op);
+	op_free(op);
+}
+
 void store_cancel(struct store_op **op)
 {
-	if (!*op)
-		return;
-	op_cancel((*op)->op);
-	op_free(*op);
+	if (*op && (*op)->damaged)
+		(*op)->fn = NULL; /* it goes on */
+	else if (*op)
+		drop(*op);
 	*op = NULL;
 }
 
@@ -146,10 +153,8 @@ void store_free(struct store *s)
 {
 	if (!s)
 		return;
-	while (s->ops) {
-		struct store_op *op = s->ops;
-		store_cancel(&op);
-	}
+	while (s->ops)
+		drop(s->ops);
 	free(s);
 }
 
@@ -253,35 +258,62 @@ struct store_op *store_each(struct store *s, const char *prefix,
 
 /* ------------------------------------------------------ damaged values */
 
+static void aside_end(struct store_op *op, int rc, const struct err *e)
+{
+	struct store *s = op->store;
+	store_fn *fn = op->fn;
+	void *arg = op->arg;
+	struct err copy = { 0 };
+
+	if (rc < 0) {
+		copy = *e;
+		err_in(&copy, "set aside %s", op->damaged);
+		log_err(&s->log, LOG_LEVEL_ERROR, "not set aside", &copy);
+	}
+	op_free(op);
+	if (fn)
+		fn(arg, rc, rc < 0 ? &copy : NULL, STR(""), STR(""));
+}
+
+static void deleted(void *arg, int rc, const struct err *e, struct str value,
+                    struct str version)
+{
+	(void)value;
+	(void)version;
+	/* A conflict: somebody has put something else there meanwhile. */
+	aside_end(arg, rc == ERR_CONFLICT ? 0 : rc, e);
+}
+
 static void copied(void *arg, int rc, const struct err *e, struct str value,
                    struct str version)
 {
 	struct store_op *op = arg;
-	struct store *s = op->store;
 
 	(void)value;
 	(void)version;
 	/* Only what was copied: it may have been replaced meanwhile. */
 	if (rc == 0)
-		delete(s, op->copy, str_of(op->version), NULL, NULL);
+		delete(op->store, op->damaged, str_of(op->version), deleted,
+		       op);
 	else
-		log_err(&s->log, LOG_LEVEL_ERROR, "set aside", e);
-	op_free(op);
+		aside_end(op, rc, e);
 }
 
-void store_set_aside(struct store *s, const char *key, struct str value,
-                     struct str version, const struct err *why)
+struct store_op *store_set_aside(struct store *s, const char *key,
+                                 struct str value, struct str version,
+                                 const struct err *why, store_fn *fn, void *arg)
 {
 	char to[STORE_KEY_MAX], stamp[NOW_TEXT];
 
-	log_write(&s->log, LOG_LEVEL_ERROR, "damaged value set aside",
-	          "key=%s error=\"%s\"", key, why->text);
+	log_write(&s->log, LOG_LEVEL_ERROR, "damaged value", "key=%s error=\"%s\"",
+	          key, why->text);
 	if (s->alarm)
 		s->alarm(s->arg, key, why);
 	snprintf(to, sizeof to, "damaged/%s/%s",
 	         now_text(now_wall(), 1, stamp), key);
-	struct store_op *op = op_new(s, NULL, NULL);
-	op->copy = mem_strdup(key);
+	struct store_op *op = op_new(s, fn, arg);
+	op->damaged = mem_strdup(key);
 	op->version = mem_strndup(version.ptr, version.len);
 	store_put(s, to, value, EXPECT_ANY, copied, op);
+	return op;
 }

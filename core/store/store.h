@@ -66,17 +66,20 @@ typedef void store_each_fn(void *arg, struct str key, struct str value,
 struct store_op *store_each(struct store *s, const char *prefix,
                             store_each_fn *each, store_fn *fn, void *arg);
 
-/* Moves a damaged value out of the way: copied below damaged/, then deleted,
- * if it is still this version, with an alarm. Goes on by itself; the caller
- * treats the key as absent. */
-void store_set_aside(struct store *s, const char *key, struct str value,
-                     struct str version, const struct err *why);
+/* Moves a damaged value out of the way: copied below damaged/, then deleted if
+ * it is still this version, with an alarm. Then `fn` (may be NULL): 0 when
+ * nothing damaged is left there, so who wants to write the key waits for it.
+ * Canceled, it goes on by itself. */
+struct store_op *store_set_aside(struct store *s, const char *key,
+                                 struct str value, struct str version,
+                                 const struct err *why, store_fn *fn,
+                                 void *arg);
 
 /*
  * Reads a certificate, lets `change` edit it, keeps the old value in archive/
  * and writes the new one if nobody else wrote meanwhile (else again from the
- * start, a few times). A missing or damaged value is an empty record of that
- * name. `change` returns 0, or a negative code to write nothing; it may be
+ * start, a few times). A missing value is an empty record of that name; a
+ * damaged one is set aside first, and does not go to archive/. `change` returns 0, or a negative code to write nothing; it may be
  * called several times. `done` gets the record as it is stored now, or NULL.
  */
 struct change;

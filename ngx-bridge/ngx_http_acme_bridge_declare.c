@@ -106,8 +106,8 @@ ngx_http_acme_bridge_declare(ngx_cycle_t *cycle,
 
     } else {
         ngx_log_error(NGX_LOG_WARN, cycle->log, 0,
-                      "acme: the agent at \"%V\" did not take %ui "
-                      "certificate(s) within %d ms",
+                      "acme: the agent at \"%V\" did not answer to the "
+                      "declaration of %ui certificate(s) within %d ms",
                       &bmcf->socket, bmcf->wanted.nelts,
                       NGX_HTTP_ACME_BRIDGE_WAIT);
     }

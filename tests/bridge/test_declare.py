@@ -143,11 +143,11 @@ def test_nothing_to_declare_nothing_said(site):
     (b'{"id":1,"result":{}}\n', None),
     (b"\n", None),
     (b"HTTP/1.1 400 Bad Request\r\n\r\n", None),
-    (b'{"error', "did not take"),
+    (b'{"error', "did not answer"),
     (b'{"error":{"message":"' + b"x" * 100000, "refuses what nginx declares: xxxx"),
-    (b'{"refused":[{"name":"\\', "did not take"),
-    (b"", "did not take"),
-    (None, "did not take 1 certificate(s) within 200 ms"),
+    (b'{"refused":[{"name":"\\', "did not answer"),
+    (b"", "did not answer"),
+    (None, "did not answer to the declaration of 1 certificate(s) within 200 ms"),
 ])
 def test_whatever_the_agent_answers(site, answer, words):
     site.put("a.test", site.pki.leaf("a.test"))
@@ -193,7 +193,7 @@ def test_a_declaration_that_is_larger_than_a_socket_s_buffer(site):
                    " acme_certificate le; }" for n in range(6000)]
         site.start("server_names_hash_max_size 65536;", *servers)
         assert len(agent.requests()[0]["params"]["certificates"]) == 6000
-    assert "did not take" not in site.log()
+    assert "did not answer" not in site.log()
 
 
 def test_paths_with_anything_in_them(site):

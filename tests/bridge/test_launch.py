@@ -18,13 +18,13 @@ from test_declare import FakeAgent
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 root = os.getuid() == 0
-user = pwd.getpwnam("nobody") if root else pwd.getpwuid(os.getuid())
+user = pwd.getpwnam("www-data") if root else pwd.getpwuid(os.getuid())
 
 
 class Launcher:
     def __init__(self, site):
         self.site = site
-        folders.make(site.run, 0o755, "nobody")
+        folders.make(site.run, 0o755, user.pw_name)
         self.program = shutil.copy(os.path.join(HERE, "fake_agent.py"),
                                    os.path.join(site.folder, "fake agent"))
         os.chmod(self.program, 0o755)

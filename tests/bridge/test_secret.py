@@ -15,7 +15,7 @@ from harness.process import wait_for
 
 pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="needs root, to be another user")
 
-NOBODY = pwd.getpwnam("nobody")
+WORKER = pwd.getpwnam("www-data")
 PTRACE_ATTACH, PTRACE_DETACH = 16, 17
 SYS_PIDFD_OPEN, SYS_PIDFD_GETFD, SYS_PROCESS_VM_READV = 434, 438, 310
 
@@ -28,8 +28,8 @@ def as_worker(check):
     if child == 0:
         try:
             os.setgroups([])
-            os.setresgid(NOBODY.pw_gid, NOBODY.pw_gid, NOBODY.pw_gid)
-            os.setresuid(NOBODY.pw_uid, NOBODY.pw_uid, NOBODY.pw_uid)
+            os.setresgid(WORKER.pw_gid, WORKER.pw_gid, WORKER.pw_gid)
+            os.setresuid(WORKER.pw_uid, WORKER.pw_uid, WORKER.pw_uid)
             text = check()
         except BaseException as error:  # whatever it is, the parent shows it
             text = f"{type(error).__name__}: {error}"
@@ -57,7 +57,7 @@ def worker(site):
     found = site.nginx.workers()[0]
     assert os.stat(f"/proc/{found}/environ").st_uid == 0, "dumpable"
     with open(f"/proc/{found}/status") as file:
-        assert f"Uid:\t{NOBODY.pw_uid}\t" in file.read()
+        assert f"Uid:\t{WORKER.pw_uid}\t" in file.read()
     return found
 
 
@@ -146,7 +146,7 @@ def test_who_wants_cores_says_so(site):
     site.put("a.test", site.pki.leaf("a.test"))
     site.start(main="worker_rlimit_core 1m;")
     pid = site.nginx.workers()[0]
-    wait_for(lambda: os.stat(f"/proc/{pid}/environ").st_uid == NOBODY.pw_uid, 5)
+    wait_for(lambda: os.stat(f"/proc/{pid}/environ").st_uid == WORKER.pw_uid, 5)
 
 
 def test_keys_do_not_reach_the_log(site):

@@ -154,7 +154,7 @@ def test_whatever_the_agent_answers(site, answer, words):
     with FakeAgent(site.socket, answer):
         started = time.monotonic()
         site.start()
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 5
         tls.handshake(site.port, "a.test", site.pki.root)
         site.nginx.reload()
         tls.handshake(site.port, "a.test", site.pki.root)
@@ -181,7 +181,7 @@ def test_an_agent_that_does_not_accept(site):
                 break
         started = time.monotonic()
         site.start()
-        assert 0.15 < time.monotonic() - started < 2
+        assert 0.15 < time.monotonic() - started < 5
     for one in held:
         one.close()
     assert "no agent at" in site.log()

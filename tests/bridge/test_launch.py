@@ -162,12 +162,12 @@ def test_one_that_does_not_come_up_holds_nginx_for_two_seconds(launcher, mode):
     site.put("a.test", site.pki.leaf("a.test"))
     begun = time.monotonic()
     launcher.start()
-    assert 1.9 < time.monotonic() - begun < 4
+    assert 1.9 < time.monotonic() - begun < 8
     assert "does not answer" in site.log()
     tls.handshake(site.port, "a.test", site.pki.root)
     begun = time.monotonic()
     site.nginx.reload()
-    assert time.monotonic() - begun < 1.5
+    assert time.monotonic() - begun < 1.9
 
 
 @pytest.mark.parametrize("program, words", [
@@ -177,7 +177,7 @@ def test_what_cannot_be_executed(launcher, program, words):
     launcher.directive = f"launch {program} unix:{site.socket}"
     begun = time.monotonic()
     launcher.start()
-    assert time.monotonic() - begun < 1.5
+    assert time.monotonic() - begun < 1.9
     assert f'cannot launch agent "{program}"' in site.log() and words in site.log()
 
 

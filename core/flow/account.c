@@ -6,6 +6,7 @@
  */
 #include "flow/account.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "acme/account_doc.h"
@@ -279,10 +280,15 @@ static void done(struct flow *f, int rc, const struct err *e)
 
 	if (rc < 0) {
 		copy = *e;
-		err_in(&copy, "account");
-		if (!a->spec.terms_agreed && d && d->terms)
-			err_set(&copy, ERR_DENIED, "%.300s (set accept_terms = "
-			        "yes to agree to %.120s)", e->text, d->terms);
+		/* CAs differ in how they say that the terms were it. */
+		if (!a->spec.terms_agreed && d && d->terms &&
+		    (rc == ERR_DENIED || rc == ERR_INVALID)) {
+			snprintf(copy.text, sizeof copy.text,
+			         "%.300s (set accept_terms = yes to agree to "
+			         "%.120s)", e->text, d->terms);
+			copy.code = ERR_DENIED;
+		}
+		rc = err_in(&copy, "account");
 	}
 	a->fn = NULL;
 	fn(a->arg, rc, rc < 0 ? &copy : NULL);

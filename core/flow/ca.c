@@ -28,6 +28,7 @@ enum {
 	NONCE_AGE_MS = 10 * 60 * 1000,
 	BAD_NONCES_MAX = 20, /* in a row, for one call */
 	DIRECTORY_AGE_MS = 24 * 3600 * 1000,
+	DIRECTORY_AGAIN_MS = 10 * 60 * 1000, /* after it could not be renewed */
 	DIRECTORY_MEM = 64 << 10,
 	BODY_MAX = 1 << 20, /* of a request: a CSR with 1000 names fits */
 };
@@ -309,6 +310,12 @@ static void directory_answered(void *arg, const struct http_response *res,
 		rc = directory_keep(ca, res->body, &e);
 	if (rc < 0)
 		err_in(&e, "directory");
+	if (rc < 0 && ca->known) { /* the old one is better than none */
+		log_err(&ca->log, LOG_LEVEL_WARN, "old directory", &e);
+		ca->known_at = now_mono() - DIRECTORY_AGE_MS +
+		               DIRECTORY_AGAIN_MS;
+		rc = 0;
+	}
 	for (struct call *c = ca->calls, *next; c; c = next) {
 		next = c->next;
 		if (!c->wants_directory)

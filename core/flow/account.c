@@ -265,9 +265,15 @@ static void save(struct flow *f)
 	}
 	if (!a->record.directory)
 		a->record.directory = mem_strdup(ca_directory_url(f->ca));
-	account_record_write(&a->record, &text);
-	a->op = store_put(a->store, a->record_key, buf_str(&text), EXPECT_ANY,
-	                  saved, a);
+	struct err e;
+	if (account_record_write(&a->record, &text) == 0) {
+		a->op = store_put(a->store, a->record_key, buf_str(&text),
+		                  EXPECT_ANY, saved, a);
+	} else {
+		err_set(&e, ERR_NOSPACE, "the account's record is over %d bytes",
+		        RECORD_MAX);
+		flow_saved(f, e.code, &e);
+	}
 	buf_free(&text);
 }
 

@@ -13,7 +13,7 @@
 #include "acme/payload.h"
 #include "base/mem.h"
 
-enum { PRESENT_MS = 120 * 1000, KEY_AUTHORIZATION_MAX = 1024 };
+enum { PRESENT_MS = 120 * 1000, CLEANUP_MS = 60 * 1000, KEY_AUTHORIZATION_MAX = 1024 };
 
 enum authorization_state {
 	AUTHORIZATION_FETCH,
@@ -30,6 +30,7 @@ struct authorization {
 	size_t first; /* challenges before this one have declined */
 	char *url;    /* of the chosen challenge */
 	bool told;    /* the CA is looking already */
+	struct err declined; /* by the last challenge that did */
 	acme_op op;
 };
 
@@ -72,6 +73,28 @@ bool authorization_challenge(const struct authz_record *record,
 		.cookie = { record->cookie.ptr, record->cookie.len },
 	};
 	return true;
+}
+
+int authorization_answer(const struct order_env *env,
+                         const struct authz_record *record,
+                         const struct op_result *res, struct err *e)
+{
+	struct instance *inst = env->instance(env->arg, record->instance);
+
+	if (inst || res->code == ERR_OK)
+		return op_err(inst, res, e);
+	return err_set(e, res->code, "challenge %s: %s", record->instance,
+	               *res->text ? res->text : err_code_name(res->code));
+}
+
+/* Several run side by side: their lines say whose they are. */
+static void name_lines(struct authorization *a, const char *star,
+                       const char *identifier)
+{
+	char id[300];
+
+	log_init(&a->flow.log, a->set.log, "authorization", "id=%s%s", star,
+	         log_quote(identifier, strlen(identifier), id, sizeof id));
 }
 
 /* -------------------------------------------------------------- fetch */
@@ -136,8 +159,10 @@ static int find_challenge(struct authorization *a, const struct authz_doc *doc,
 		buf_addf(&offered, "%s%s", i ? ", " : "",
 		         doc->challenges[i].type);
 	err_set(e, ERR_INVALID, "%s%s: no configured challenge fits: the CA "
-	        "offers %s", doc->wildcard ? "*." : "", doc->identifier.value,
-	        offered.ptr ? offered.ptr : "none");
+	        "offers %s%s%.150s", doc->wildcard ? "*." : "",
+	        doc->identifier.value, offered.ptr ? offered.ptr : "none",
+	        a->declined.code ? "; declined: " : "",
+	        a->declined.code ? a->declined.text : "");
 	buf_free(&offered);
 	return e->code;
 }
@@ -151,6 +176,7 @@ static int hear_fetch(struct flow *f, const struct ca_answer *answer,
 
 	if (rc < 0)
 		return rc;
+	name_lines(a, doc.wildcard ? "*." : "", doc.identifier.value);
 	if (doc.status == AUTHZ_STATUS_VALID)
 		return AUTHORIZATION_DONE;
 	if (doc.status == AUTHZ_STATUS_PENDING)
@@ -186,16 +212,34 @@ void authorization_saved(struct authorization *a, int rc, const struct err *e)
 		                             : AUTHORIZATION_TELL);
 }
 
+/* Cleanup follows every present. This one is forgotten with the next choice, so
+ * it happens here; nobody waits for it. */
+static void withdraw(struct authorization *a)
+{
+	const struct order_env *env = a->set.env;
+	struct instance *inst =
+		env->instance(env->arg, a->set.record->instance);
+	struct challenge_words words;
+
+	if (inst && authorization_challenge(a->set.record, ca_key(a->flow.ca),
+	                                    &words)) {
+		instance_cleanup(inst, &words.challenge, CLEANUP_MS, NULL,
+		                 NULL);
+		buf_free(&words.key_authorization);
+	}
+}
+
 static void presented(void *arg, const struct op_result *res)
 {
 	struct authorization *a = arg;
 	struct authz_record *r = a->set.record;
-	const struct order_env *env = a->set.env;
 	struct err e = { 0 };
 
 	a->op = (acme_op){ 0 };
-	int rc = op_err(env->instance(env->arg, r->instance), res, &e);
+	int rc = authorization_answer(a->set.env, r, res, &e);
 	if (rc == ERR_DECLINED) {
+		a->declined = e;
+		withdraw(a);
 		a->first++;
 		flow_go_on(&a->flow, AUTHORIZATION_FETCH);
 		return;

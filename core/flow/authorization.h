@@ -50,4 +50,10 @@ bool authorization_challenge(const struct authz_record *record,
                              const struct key *account,
                              struct challenge_words *out);
 
+/* What the plugin of a record's challenge has answered, as an error. Its
+ * instance may have gone meanwhile: a reload does not wait for us. */
+int authorization_answer(const struct order_env *env,
+                         const struct authz_record *record,
+                         const struct op_result *res, struct err *e);
+
 extern const struct flow_table AUTHORIZATION_FLOW;

@@ -17,7 +17,9 @@
  *   done       the record is gone
  *
  * Each arrow is saved before the next step begins. An order that is started
- * with a saved record goes on with what the CA says about it.
+ * with a saved record goes on with what the CA says about it. One that cannot
+ * go on (the CA has forgotten it, it was for other names, it was at its end) is
+ * cleaned up, its record goes, and a new one begins at `key`.
  */
 #include "flow/order_inside.h"
 
@@ -26,11 +28,14 @@
 #include "acme/order_doc.h"
 #include "acme/authz_doc.h"
 #include "acme/payload.h"
+#include "acme/problem.h"
 #include "acme/url.h"
 #include "base/mem.h"
 #include "base/now.h"
 #include "crypto/csr.h"
 #include "loop/after.h"
+
+enum { NOT_READY_MAX = 3 };
 
 /* ---------------------------------------------------------------- key */
 
@@ -57,18 +62,14 @@ static void begin_key(struct order *o)
 
 static bool same_wish(const struct order *o, const struct order_record *r)
 {
-	return names_equal(&r->identifiers, &o->spec.identifiers) &&
+	return names_same(&r->identifiers, &o->spec.identifiers) &&
 	       !strcmp(r->issuer, ca_name(o->flow.ca)) &&
 	       r->kind == o->spec.kind;
 }
 
 /* Where a saved order goes on: what the CA says decides about the rest. */
-static int resume_at(const struct order *o)
+static int resume_at(const struct order *o, int state)
 {
-	int state = flow_state(&ORDER_FLOW, o->record.state);
-
-	if (state == ORDER_CLEANUP || state == ORDER_EXPLAIN)
-		return ORDER_CLEANUP;
 	if (!o->record.url)
 		return ORDER_NEW;
 	if (state == ORDER_AUTHORIZE || state == ORDER_READY)
@@ -77,24 +78,21 @@ static int resume_at(const struct order *o)
 }
 
 /* Takes over a saved order if it is for what we want now; one for something
- * else is only cleaned up. */
+ * else, or at its end, is only cleaned up. */
 static int take_record(struct order *o, struct order_record *r, struct err *e)
 {
 	struct str pem = { r->key.ptr, r->key.len };
-	bool same = same_wish(o, r);
+	int state = flow_state(&ORDER_FLOW, r->state);
 	bool lost = r->account && strcmp(r->account, ca_kid(o->flow.ca)) != 0;
 
 	if (key_from_pem(pem, &o->key, e) < 0)
 		return e->code;
+	o->anew = !same_wish(o, r) || lost || state == ORDER_CLEANUP ||
+	          state == ORDER_EXPLAIN;
 	order_record_free(&o->record);
 	o->record = *r;
 	*r = (struct order_record){ 0 };
-	if (same && !lost)
-		return resume_at(o);
-	o->failed = true;
-	err_set(&o->failure, ERR_RETRY, "the saved order is for %s",
-	        same ? "another account" : "other names");
-	return ORDER_CLEANUP;
+	return o->anew ? ORDER_CLEANUP : resume_at(o, state);
 }
 
 /* What was stored is kept elsewhere; now a new order may take its place. */
@@ -141,11 +139,32 @@ static void loaded(void *arg, int rc, const struct err *e, struct str value,
 	flow_go_on(&o->flow, rc);
 }
 
+static void fill_record(struct order *o)
+{
+	o->record.certificate = mem_strdup(o->spec.certificate);
+	o->record.issuer = mem_strdup(ca_name(o->flow.ca));
+	o->record.kind = o->spec.kind;
+	o->record.started = now_wall();
+	names_copy(&o->record.identifiers, &o->spec.identifiers);
+}
+
+static void begin_anew(struct order *o)
+{
+	o->anew = false;
+	order_free_children(o);
+	order_record_free(&o->record);
+	key_free(o->key);
+	o->key = NULL;
+	fill_record(o);
+}
+
 static int ask_key(struct flow *f, struct err *e)
 {
 	struct order *o = f->self;
 
 	(void)e;
+	if (o->anew)
+		begin_anew(o);
 	o->load = store_get(o->env->store, o->record_key, loaded, o);
 	return FLOW_WAIT;
 }
@@ -345,8 +364,10 @@ static int hear_explain(struct flow *f, const struct ca_answer *answer,
 		return rc;
 	const struct err *why = authz_doc_error(&doc);
 	o->explained++;
-	if (!why)
+	if (!why) {
+		f->polls = 0; /* not the same question again */
 		return ORDER_EXPLAIN;
+	}
 	o->failure = *why;
 	err_in(&o->failure, "%s", doc.identifier.value);
 	return ORDER_CLEANUP;
@@ -376,20 +397,20 @@ static int fault_gone(struct flow *f, const struct err *e)
 {
 	struct order *o = f->self;
 
-	if (e->code != ERR_ABSENT || o->restarts++)
+	if (e->code != ERR_ABSENT || problem_is(e, "accountDoesNotExist") ||
+	    o->restarts++)
 		return fault(f, e);
-	order_free_children(o);
-	drop_authz(o);
-	replace(&o->record.url, NULL);
-	replace(&o->record.finalize, NULL);
-	replace(&o->record.download, NULL);
-	return ORDER_NEW;
+	o->anew = true;
+	return ORDER_CLEANUP;
 }
 
-/* orderNotReady (RFC 8555 section 7.4): the state is what the order says. */
+/* orderNotReady (RFC 8555 section 7.4): the state is what the order says. A CA
+ * that contradicts itself is not asked faster and faster. */
 static int fault_finalize(struct flow *f, const struct err *e)
 {
-	if (strstr(e->problem, ":orderNotReady"))
+	struct order *o = f->self;
+
+	if (problem_is(e, "orderNotReady") && o->not_ready++ < NOT_READY_MAX)
 		return ORDER_ISSUE;
 	return fault_gone(f, e);
 }
@@ -418,18 +439,18 @@ static void done(struct flow *f, int rc, const struct err *e)
 
 /* clang-format off */
 static const struct step STEPS[] = {
-	/* state               name         ask            hear          fault           may go to                                                                                  limit */
-	[ORDER_KEY]       = { "key",       ask_key,       NULL,         fault,          TO(NEW) | TO(AUTHORIZE) | TO(ISSUE) | TO(CLEANUP),                                         FLOW_LONG  },
-	[ORDER_NEW]       = { "new",       ask_new,       hear_new,     fault,          TO(AUTHORIZE) | TO(FINALIZE) | TO(ISSUE) | TO(FETCH) | TO(EXPLAIN) | TO(CLEANUP),           FLOW_SHORT },
-	[ORDER_AUTHORIZE] = { "authorize", order_ask_authorize, NULL,         fault_gone,     TO(READY) | TO(NEW) | TO(CLEANUP),                                                         FLOW_LONG  },
-	[ORDER_READY]     = { "ready",     ask_order,     hear_order,   fault_gone,     TO(FINALIZE) | TO(ISSUE) | TO(FETCH) | TO(EXPLAIN) | TO(NEW) | TO(CLEANUP),                 FLOW_POLL  },
-	[ORDER_FINALIZE]  = { "finalize",  ask_finalize,  hear_order,   fault_finalize, TO(READY) | TO(ISSUE) | TO(FETCH) | TO(EXPLAIN) | TO(NEW) | TO(CLEANUP),                    FLOW_SHORT },
-	[ORDER_ISSUE]     = { "issue",     ask_order,     hear_order,   fault_gone,     TO(READY) | TO(FINALIZE) | TO(FETCH) | TO(EXPLAIN) | TO(NEW) | TO(CLEANUP),                 FLOW_POLL  },
-	[ORDER_FETCH]     = { "fetch",     ask_cert,      hear_cert,    fault_gone,     TO(STORE) | TO(NEW) | TO(CLEANUP),                                                         FLOW_SHORT },
-	[ORDER_STORE]     = { "store",     order_ask_store,     NULL,         fault,          TO(CLEANUP),                                                                               FLOW_SHORT },
-	[ORDER_EXPLAIN]   = { "explain",   ask_explain,   hear_explain, fault,          TO(CLEANUP),                                                                               FLOW_POLL  },
-	[ORDER_CLEANUP]   = { "cleanup",   order_ask_cleanup,   NULL,         NULL,           TO(DONE),                                                                                  FLOW_LONG  },
-	[ORDER_DONE]      = { "done",      NULL,          NULL,         NULL,           0,                                                                                         FLOW_SHORT },
+	/* state               name         ask                  hear          fault           may go to                                                                   limit */
+	[ORDER_KEY]       = { "key",       ask_key,             NULL,         fault,          TO(NEW) | TO(AUTHORIZE) | TO(ISSUE) | TO(CLEANUP),                          FLOW_LONG  },
+	[ORDER_NEW]       = { "new",       ask_new,             hear_new,     fault,          TO(AUTHORIZE) | TO(FINALIZE) | TO(ISSUE) | TO(FETCH) | TO(EXPLAIN) | TO(CLEANUP), FLOW_SHORT },
+	[ORDER_AUTHORIZE] = { "authorize", order_ask_authorize, NULL,         fault_gone,     TO(READY) | TO(CLEANUP),                                                    FLOW_LONG  },
+	[ORDER_READY]     = { "ready",     ask_order,           hear_order,   fault_gone,     TO(FINALIZE) | TO(ISSUE) | TO(FETCH) | TO(EXPLAIN) | TO(CLEANUP),           FLOW_POLL  },
+	[ORDER_FINALIZE]  = { "finalize",  ask_finalize,        hear_order,   fault_finalize, TO(READY) | TO(ISSUE) | TO(FETCH) | TO(EXPLAIN) | TO(CLEANUP),              FLOW_SHORT },
+	[ORDER_ISSUE]     = { "issue",     ask_order,           hear_order,   fault_gone,     TO(READY) | TO(FINALIZE) | TO(FETCH) | TO(EXPLAIN) | TO(CLEANUP),           FLOW_POLL  },
+	[ORDER_FETCH]     = { "fetch",     ask_cert,            hear_cert,    fault_gone,     TO(STORE) | TO(CLEANUP),                                                    FLOW_SHORT },
+	[ORDER_STORE]     = { "store",     order_ask_store,     NULL,         fault,          TO(CLEANUP),                                                                FLOW_SHORT },
+	[ORDER_EXPLAIN]   = { "explain",   ask_explain,         hear_explain, fault,          TO(CLEANUP),                                                                FLOW_POLL  },
+	[ORDER_CLEANUP]   = { "cleanup",   order_ask_cleanup,   NULL,         NULL,           TO(DONE) | TO(KEY),                                                         FLOW_LONG  },
+	[ORDER_DONE]      = { "done",      NULL,                NULL,         NULL,           0,                                                                          FLOW_SHORT },
 };
 /* clang-format on */
 
@@ -450,11 +471,7 @@ static void copy_spec(struct order *o, const struct order_spec *spec)
 	o->spec.certificate = mem_strdup(spec->certificate);
 	names_copy(&o->spec.identifiers, &spec->identifiers);
 	names_copy(&o->spec.challenges, &spec->challenges);
-	o->record.certificate = mem_strdup(spec->certificate);
-	o->record.issuer = mem_strdup(ca_name(o->flow.ca));
-	o->record.kind = spec->kind;
-	o->record.started = now_wall();
-	names_copy(&o->record.identifiers, &spec->identifiers);
+	fill_record(o);
 }
 
 struct order *order_start(const struct order_env *env, struct ca *ca,

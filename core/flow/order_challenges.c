@@ -45,12 +45,18 @@ static void saved(void *arg, int rc, const struct err *e, struct str value,
 static void save_record(struct order *o)
 {
 	struct buf text = BUF_INIT(RECORD_MAX);
+	struct err e;
 
 	free(o->record.state);
 	o->record.state = mem_strdup(ORDER_FLOW.steps[o->flow.state].name);
-	order_record_write(&o->record, &text);
-	o->save = store_put(o->env->store, o->record_key, buf_str(&text),
-	                    EXPECT_ANY, saved, o);
+	if (order_record_write(&o->record, &text) == 0) {
+		o->save = store_put(o->env->store, o->record_key,
+		                    buf_str(&text), EXPECT_ANY, saved, o);
+	} else {
+		err_set(&e, ERR_NOSPACE, "the order's record is over %d bytes",
+		        RECORD_MAX);
+		saved(o, e.code, &e, STR(""), STR(""));
+	}
 	buf_free(&text);
 }
 
@@ -85,7 +91,8 @@ void order_save(struct flow *f)
 	struct order *o = f->self;
 
 	o->transition = true;
-	if (f->state == ORDER_DONE)
+	/* At its end, and where it begins anew, there is nothing to keep. */
+	if (f->state == ORDER_DONE || f->state == ORDER_KEY)
 		o->save = store_del(o->env->store, o->record_key, saved, o);
 	else
 		save_record(o);
@@ -180,13 +187,12 @@ static void cleanup_answered(void *arg, const struct op_result *res)
 	struct err e = { 0 };
 
 	c->cleanup = (acme_op){ 0 };
-	if (op_err(o->env->instance(o->env->arg, c->record->instance), res,
-	           &e) < 0) {
+	if (authorization_answer(o->env, c->record, res, &e) < 0) {
 		err_in(&e, "%s", c->record->identifier);
 		log_err(&o->flow.log, LOG_LEVEL_WARN, "cleanup failed", &e);
 	}
 	if (--o->busy == 0)
-		flow_go_on(&o->flow, ORDER_DONE);
+		flow_go_on(&o->flow, o->anew ? ORDER_KEY : ORDER_DONE);
 }
 
 /* True if there was something to ask. */
@@ -219,6 +225,6 @@ int order_ask_cleanup(struct flow *f, struct err *e)
 	for (size_t i = 0; i < o->record.authz_count; i++)
 		if (clean(&o->children[i]))
 			o->busy++;
-	f->next = ORDER_DONE;
+	f->next = o->anew ? ORDER_KEY : ORDER_DONE;
 	return o->busy ? FLOW_WAIT : FLOW_SKIP;
 }

@@ -58,7 +58,8 @@ struct order {
 	bool failed; /* given up: `failure` says why */
 	struct err failure;
 	size_t explained;
-	unsigned restarts;
+	bool anew; /* after the cleanup: what we had cannot go on */
+	unsigned restarts, not_ready;
 
 	order_fn *fn;
 	void *arg;

@@ -20,14 +20,16 @@ struct pace {
 	int factor;
 };
 
-static struct pace pace_of(enum err_code code)
+static struct pace pace_of(const struct err *e, int64_t now)
 {
-	switch (code) {
+	switch (e->code) {
 	case ERR_DENIED:
 	case ERR_INVALID:
 	case ERR_DECLINED:
 		return (struct pace){ MINUTE, DAY, 4 };
 	case ERR_LIMITED:
+		if (e->retry_at > now)
+			break; /* the CA says when */
 		return (struct pace){ 10 * MINUTE, DAY, 2 };
 	case ERR_OK:
 	case ERR_RETRY:
@@ -44,7 +46,7 @@ static struct pace pace_of(enum err_code code)
 int64_t backoff_retry_at(const struct err *e, unsigned attempts, int64_t life,
                          int64_t now, uint16_t dice)
 {
-	struct pace p = pace_of(e->code);
+	struct pace p = pace_of(e, now);
 	int64_t wait = p.first;
 
 	while (attempts-- > 1 && wait < p.most)

@@ -3,11 +3,10 @@
 """The body of ./demo: the whole path, one numbered line for each step. It
 uses the same parts as the tests, checks what it prints, and leaves nothing.
 
-usage: demo.py FOLDER [--keep]      (FOLDER is ours: it is removed at the end)
+usage: demo.py FOLDER [--keep]      (who made FOLDER removes it)
 """
 
 import os
-import shutil
 import signal
 import sys
 import time
@@ -38,14 +37,20 @@ Stop it and remove all of it: {stop}
 
 STOP = """\
 #!/bin/sh
-# Ends what this demo started (a pid counts only while it is still ours), then
-# removes the folder.
-for pid in {pids}; do
-    if tr '\\0' '\\n' <"/proc/$pid/cmdline" 2>/dev/null | grep -qF '{folder}/'; then
-        kill "$pid"
-    fi
+# Ends what this demo started, then removes its folder. A pid counts only while
+# the process began when it did then.
+ours() {{
+    found=$(sed 's/.*) //' "/proc/${{1%:*}}/stat" 2>/dev/null | cut -d' ' -f1,20)
+    [ "${{found#* }}" = "${{1#*:}}" ] && [ "${{found% *}}" != Z ]
+}}
+for one in {pids}; do
+    if ours "$one"; then kill "${{one%:*}}"; fi
 done
-sleep 1
+for one in {pids}; do
+    for _ in $(seq 50); do
+        ours "$one" && sleep 0.1
+    done
+done
 rm -rf '{folder}'
 """
 
@@ -66,8 +71,8 @@ class Steps:
         print(f"{self.number:2}  {name or self.name:<52} {said or took}", flush=True)
         self.number += 1
 
-    def failed(self, why):
-        print(f"{self.number:2}  {self.name:<52} failed\n\n{why}", flush=True)
+    def failed(self, how, why):
+        print(f"{self.number:2}  {self.name:<52} {how}\n\n{why}", flush=True)
 
 
 def obtain(stage):
@@ -152,7 +157,7 @@ def demo(folder, steps, keep):
             stage.stop()
     except BaseException as error:
         interrupted = isinstance(error, KeyboardInterrupt)
-        steps.failed("interrupted" if interrupted else report(stage, error))
+        steps.failed("stopped" if interrupted else "failed", report(stage, error))
         if stage:
             stage.stop()
         raise SystemExit(130 if interrupted else 1) from None
@@ -194,7 +199,7 @@ def short(served):
 
 def report(stage, error):
     """What a person needs to see why: the error and the ends of the logs."""
-    text = f"{type(error).__name__}: {error}\n"
+    text = f"{error}\n" if str(error) else ""
     for path in (stage.agent.log, stage.nginx.error_log, stage.ca.log) if stage else ():
         if os.path.exists(path):
             text += f"\n--- the end of {path}\n{tail(path, 12)}"
@@ -203,7 +208,7 @@ def report(stage, error):
 
 def kept(stage, folder):
     stop = os.path.join(folder, "stop")
-    pids = " ".join(str(pid) for pid in [stage.nginx.pid, *process.left()])
+    pids = " ".join(f"{pid}:{process.begun(pid)}" for pid in process.left())
     folders.write(stop, STOP.format(folder=folder, pids=pids), 0o700)
     ctl = f"'{peers.acmectl()}' --socket {stage.agent.socket}"
     print(KEPT.format(ctl=ctl, log=stage.agent.log, nginx_log=stage.nginx.error_log,
@@ -228,7 +233,6 @@ def main(folder, keep):
             left = process.left()
             for pid in left:
                 process.end(pid, 1)
-            shutil.rmtree(folder, ignore_errors=True)
             if left:
                 raise SystemExit(f"these were still running: {left}")
     if not keep:

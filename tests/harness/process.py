@@ -57,6 +57,12 @@ def stat(pid):
     return name, state, int(parent)
 
 
+def begun(pid):
+    """When a process began, in ticks since boot: with the pid, it is unique."""
+    with open(f"/proc/{pid}/stat") as file:
+        return int(file.read().rpartition(")")[2].split()[19])
+
+
 def alive(pid):
     found = stat(pid)
     return found is not None and found[1] != "Z"

@@ -160,8 +160,8 @@ def test_in_a_long_path_with_spaces_as_somebody_without_home(folder):
     tree_at(top)
     who = {}
     if os.getuid() == 0:
-        subprocess.run(["chown", "-R", "nobody:nogroup", base], check=True)
-        who = {"user": "nobody", "group": "nogroup", "extra_groups": []}
+        subprocess.run(["chown", "-R", "www-data:www-data", base], check=True)
+        who = {"user": "www-data", "group": "www-data", "extra_groups": []}
     demo = Demo(folder, top=top, umask=0o077, **who)
     assert demo.wait(400) == 0, demo.text()
     demo.left_nothing()

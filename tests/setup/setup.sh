@@ -38,7 +38,7 @@ setup_locked() {
 }
 
 # setup_run COMMAND... waits for it in a way that Ctrl-C and kill end all of
-# it: it has a process group of its own. setup_on_exit cleans up afterwards.
+# it: it has a process group of its own.
 setup_run() {
 	set -m
 	"$@" </dev/null &

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -155,6 +156,7 @@ static int with_rights(int (*run)(const struct agent_options *),
 	struct err e;
 
 	umask(077);
+	mallopt(M_ARENA_MAX, 2); /* pool threads allocate little, and briefly */
 	if (drop_root(o, &e) < 0) {
 		fprintf(stderr, "acme-agent: %s\n", e.text);
 		return EXIT_FAILURE;

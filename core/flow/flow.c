@@ -24,6 +24,7 @@ enum {
 	POLL_MOST_MS = 5000,
 	RETRY_FIRST_MS = 250,
 	RETRY_MOST_MS = 8000,
+	HOPS_MOST = 200, /* transitions: a CA may lead us in circles */
 };
 
 /* For one step, from its beginning. */
@@ -92,6 +93,12 @@ static void flow_goto(struct flow *f, int next)
 		log_error(&f->log, "impossible transition", "from=%s to=%d",
 		          from->name, next);
 		abort();
+	}
+	struct err e;
+	if (++f->hops > HOPS_MOST) {
+		err_set(&e, ERR_BROKEN, "the CA leads in circles");
+		finish(f, e.code, &e);
+		return;
 	}
 	char event[64];
 	snprintf(event, sizeof event, "%s->%s", from->name, to->name);
@@ -235,7 +242,7 @@ void flow_start(struct flow *f, const struct flow_table *table, int state)
 	f->state = state;
 	f->mem = ARENA_INIT(FLOW_MEM);
 	f->step_mem = ARENA_INIT(FLOW_STEP_MEM);
-	f->tries = f->polls = 0;
+	f->tries = f->polls = f->hops = 0;
 	f->entered = f->started = now_mono();
 	f->running = true;
 	f->after = after_start(f->loop, 0, run, f);

@@ -82,7 +82,7 @@ struct flow {
 	int state;
 	struct call *call;
 	struct after *after;
-	unsigned tries, polls;
+	unsigned tries, polls, hops;
 	int64_t entered, started; /* monotonic */
 	bool running; /* between flow_start and the end */
 };

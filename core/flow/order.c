@@ -16,8 +16,9 @@
  *   cleanup    every challenge that was presented is taken away
  *   done       the record is gone
  *
- * Each arrow is saved before the next step begins. An order that is started
- * with a saved record goes on with what the CA says about it. One that cannot
+ * What an arrow adds to the record is saved before the next step begins. An
+ * order that is started with a saved record asks the CA how far it has come,
+ * and goes on there. One that cannot
  * go on (the CA has forgotten it, it was for other names, it was at its end) is
  * cleaned up, its record goes, and a new one begins at `key`.
  */
@@ -51,6 +52,7 @@ static void key_made(void *arg, int rc, const struct err *e, struct key *key,
 	}
 	o->key = key;
 	o->record.key = *pem;
+	o->dirty = true;
 	*pem = SECRET_NONE;
 	flow_go_on(&o->flow, ORDER_NEW);
 }
@@ -65,16 +67,6 @@ static bool same_wish(const struct order *o, const struct order_record *r)
 	return names_same(&r->identifiers, &o->spec.identifiers) &&
 	       !strcmp(r->issuer, ca_name(o->flow.ca)) &&
 	       r->kind == o->spec.kind;
-}
-
-/* Where a saved order goes on: what the CA says decides about the rest. */
-static int resume_at(const struct order *o, int state)
-{
-	if (!o->record.url)
-		return ORDER_NEW;
-	if (state == ORDER_AUTHORIZE || state == ORDER_READY)
-		return ORDER_AUTHORIZE;
-	return ORDER_ISSUE;
 }
 
 /* Takes over a saved order if it is for what we want now; one for something
@@ -92,7 +84,10 @@ static int take_record(struct order *o, struct order_record *r, struct err *e)
 	order_record_free(&o->record);
 	o->record = *r;
 	*r = (struct order_record){ 0 };
-	return o->anew ? ORDER_CLEANUP : resume_at(o, state);
+	if (o->anew)
+		return ORDER_CLEANUP;
+	/* How far it has come is for the CA to say. */
+	return o->record.url ? ORDER_READY : ORDER_NEW;
 }
 
 /* What was stored is kept elsewhere; now a new order may take its place. */
@@ -270,6 +265,7 @@ static int hear_new(struct flow *f, const struct ca_answer *answer,
 	replace(&o->record.url, answer->location);
 	replace(&o->record.account, ca_kid(f->ca));
 	take_authz(o, &doc);
+	o->dirty = true;
 	return next_of(o, &doc, ORDER_AUTHORIZE, e);
 }
 
@@ -289,7 +285,10 @@ static int hear_order(struct flow *f, const struct ca_answer *answer,
 	struct order_doc doc;
 	int rc = read_order(o, answer, &doc, e);
 
-	return rc < 0 ? rc : next_of(o, &doc, ORDER_READY, e);
+	/* Pending, and nobody has been told yet: an order that goes on after
+	 * a restart. */
+	int pending = o->children ? ORDER_READY : ORDER_AUTHORIZE;
+	return rc < 0 ? rc : next_of(o, &doc, pending, e);
 }
 
 /* ----------------------------------------------------- finalize, fetch */
@@ -440,12 +439,12 @@ static void done(struct flow *f, int rc, const struct err *e)
 /* clang-format off */
 static const struct step STEPS[] = {
 	/* state               name         ask                  hear          fault           may go to                                                                   limit */
-	[ORDER_KEY]       = { "key",       ask_key,             NULL,         fault,          TO(NEW) | TO(AUTHORIZE) | TO(ISSUE) | TO(CLEANUP),                          FLOW_LONG  },
+	[ORDER_KEY]       = { "key",       ask_key,             NULL,         fault,          TO(NEW) | TO(READY) | TO(CLEANUP),                                          FLOW_LONG  },
 	[ORDER_NEW]       = { "new",       ask_new,             hear_new,     fault,          TO(AUTHORIZE) | TO(FINALIZE) | TO(ISSUE) | TO(FETCH) | TO(EXPLAIN) | TO(CLEANUP), FLOW_SHORT },
 	[ORDER_AUTHORIZE] = { "authorize", order_ask_authorize, NULL,         fault_gone,     TO(READY) | TO(CLEANUP),                                                    FLOW_LONG  },
-	[ORDER_READY]     = { "ready",     ask_order,           hear_order,   fault_gone,     TO(FINALIZE) | TO(ISSUE) | TO(FETCH) | TO(EXPLAIN) | TO(CLEANUP),           FLOW_POLL  },
-	[ORDER_FINALIZE]  = { "finalize",  ask_finalize,        hear_order,   fault_finalize, TO(READY) | TO(ISSUE) | TO(FETCH) | TO(EXPLAIN) | TO(CLEANUP),              FLOW_SHORT },
-	[ORDER_ISSUE]     = { "issue",     ask_order,           hear_order,   fault_gone,     TO(READY) | TO(FINALIZE) | TO(FETCH) | TO(EXPLAIN) | TO(CLEANUP),           FLOW_POLL  },
+	[ORDER_READY]     = { "ready",     ask_order,           hear_order,   fault_gone,     TO(AUTHORIZE) | TO(FINALIZE) | TO(ISSUE) | TO(FETCH) | TO(EXPLAIN) | TO(CLEANUP),           FLOW_POLL  },
+	[ORDER_FINALIZE]  = { "finalize",  ask_finalize,        hear_order,   fault_finalize, TO(AUTHORIZE) | TO(READY) | TO(ISSUE) | TO(FETCH) | TO(EXPLAIN) | TO(CLEANUP),              FLOW_SHORT },
+	[ORDER_ISSUE]     = { "issue",     ask_order,           hear_order,   fault_gone,     TO(AUTHORIZE) | TO(READY) | TO(FINALIZE) | TO(FETCH) | TO(EXPLAIN) | TO(CLEANUP),           FLOW_POLL  },
 	[ORDER_FETCH]     = { "fetch",     ask_cert,            hear_cert,    fault_gone,     TO(STORE) | TO(CLEANUP),                                                    FLOW_SHORT },
 	[ORDER_STORE]     = { "store",     order_ask_store,     NULL,         fault,          TO(CLEANUP),                                                                FLOW_SHORT },
 	[ORDER_EXPLAIN]   = { "explain",   ask_explain,         hear_explain, fault,          TO(CLEANUP),                                                                FLOW_POLL  },

@@ -49,6 +49,7 @@ static void save_record(struct order *o)
 
 	free(o->record.state);
 	o->record.state = mem_strdup(ORDER_FLOW.steps[o->flow.state].name);
+	o->dirty = false; /* a save that fails ends the order */
 	if (order_record_write(&o->record, &text) == 0) {
 		o->save = store_put(o->env->store, o->record_key,
 		                    buf_str(&text), EXPECT_ANY, saved, o);
@@ -86,10 +87,19 @@ static void child_wants_save(void *arg, struct authorization *a)
 	save_next(c->order);
 }
 
+/*
+ * What an order needs to go on after a crash is its key, its URL and what was
+ * presented; all else the CA tells again. So only a transition that adds to
+ * these is written: each write waits for a disk, or for another machine.
+ */
 void order_save(struct flow *f)
 {
 	struct order *o = f->self;
 
+	if (!o->dirty && f->state != ORDER_DONE && f->state != ORDER_KEY) {
+		flow_saved(f, 0, NULL);
+		return;
+	}
 	o->transition = true;
 	/* At its end, and where it begins anew, there is nothing to keep. */
 	if (f->state == ORDER_DONE || f->state == ORDER_KEY)

@@ -49,6 +49,7 @@ struct order {
 	struct store_op *load, *save;
 	struct change *change;
 	bool transition; /* the save under way is the driver's */
+	bool dirty;      /* the record has what is not saved yet */
 
 	struct child *children; /* one for each record.authz */
 	size_t busy;            /* of them */

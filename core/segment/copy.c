@@ -19,6 +19,7 @@ struct copy {
 	struct str chain[SEGMENT_ENTRIES_MAX][SEGMENT_CHAIN_MAX];
 	struct str names[SEGMENT_NAMES_MAX];
 	char *record, *chains[SEGMENT_ENTRIES_MAX];
+	size_t record_size; /* how much of `record` was written */
 };
 
 static struct str str_bytes(struct acme_segment_bytes b)
@@ -84,7 +85,7 @@ static void wipe(struct copy *c)
 {
 	for (size_t i = 0; i < SEGMENT_ENTRIES_MAX; i++)
 		free(c->chains[i]);
-	explicit_bzero(c->record, ACME_SEGMENT_RECORD_MAX);
+	explicit_bzero(c->record, c->record_size);
 	free(c->record);
 	free(c);
 }
@@ -107,6 +108,8 @@ static int copy_once(struct copy *c, struct segment *to,
 	enum acme_segment_result result =
 	    acme_segment_find(from, ACME_SEGMENT_CERT, name.ptr, name.len,
 			      c->record, ACME_SEGMENT_RECORD_MAX, &record);
+	c->record_size = result == ACME_SEGMENT_OK ? record.size
+						   : ACME_SEGMENT_RECORD_MAX;
 	if (result != ACME_SEGMENT_OK)
 		return failed(result, e);
 	c->cert.name = name;

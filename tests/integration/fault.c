@@ -7,10 +7,13 @@
  *                      writing, growing and creating files says ENOSPC
  *   FAULT_LOG=FILE     each rename adds a line "<monotonic ns> <target>"
  *   FAULT_KILL=WHEN:N  SIGKILL "before" or "after" the N-th rename
+ *   FAULT_LINE=TEXT    SIGKILL when a line with TEXT is written to the log
  *
  * A rename is what makes a save count, so the two sides of the N-th rename are
- * the two sides of the N-th save.
+ * the two sides of the N-th save. Each transition of a flow is a line of the
+ * log, written before anything of the new state is begun.
  */
+#define _GNU_SOURCE 1
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -60,6 +63,11 @@ static int full(int fd)
 
 ssize_t write(int fd, const void *bytes, size_t len)
 {
+	const char *line = getenv("FAULT_LINE");
+
+	if (line && fd == STDERR_FILENO &&
+	    memmem(bytes, len, line, strlen(line)))
+		kill(getpid(), SIGKILL);
 	REFUSE(fd);
 	ssize_t (*next)(int, const void *, size_t) = real("write");
 	return next(fd, bytes, len);

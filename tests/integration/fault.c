@@ -13,7 +13,6 @@
  * the two sides of the N-th save. Each transition of a flow is a line of the
  * log, written before anything of the new state is begun.
  */
-#define _GNU_SOURCE 1
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -88,15 +88,17 @@ static void child_wants_save(void *arg, struct authorization *a)
 }
 
 /*
- * What an order needs to go on after a crash is its key, its URL and what was
- * presented; all else the CA tells again. So only a transition that adds to
- * these is written: each write waits for a disk, or for another machine.
+ * What an order needs to go on after a crash is its key, its URL, what was
+ * presented, and that it is at its end; all else the CA tells again. So only a
+ * transition that adds to these is written: each write waits for a disk, or for
+ * another machine.
  */
 void order_save(struct flow *f)
 {
 	struct order *o = f->self;
 
-	if (!o->dirty && f->state != ORDER_DONE && f->state != ORDER_KEY) {
+	if (!o->dirty && f->state >= ORDER_AUTHORIZE &&
+	    f->state < ORDER_EXPLAIN) {
 		flow_saved(f, 0, NULL);
 		return;
 	}

@@ -118,7 +118,8 @@ static void loaded(void *arg, int rc, const struct err *e)
 
 	if (rc < 0) {
 		agent_alarm(a, "storage", e->text);
-		a->repair = after_start(a->loop, REPAIR_MS, repair, a);
+		if (!a->repair)
+			a->repair = after_start(a->loop, REPAIR_MS, repair, a);
 		return;
 	}
 	agent_alarm(a, "storage", NULL);

@@ -34,6 +34,7 @@ struct account {
 	struct keygen *keygen;
 	struct store_op *op;
 	bool loaded;
+	bool confirmed; /* by the CA, since we run */
 	bool dirty; /* the record is not what is stored */
 	account_fn *fn;
 	void *arg;
@@ -195,6 +196,7 @@ static int hear_register(struct flow *f, const struct ca_answer *answer,
 		return err_in(e, "Location");
 	free(a->record.url);
 	a->record.url = mem_strdup(answer->location);
+	a->confirmed = true;
 	take_spec(a);
 	return ACCOUNT_UPDATE;
 }
@@ -227,6 +229,7 @@ static int hear_update(struct flow *f, const struct ca_answer *answer,
 
 	if (rc < 0)
 		return rc;
+	((struct account *)f->self)->confirmed = true;
 	take_spec(f->self);
 	return ACCOUNT_READY;
 }
@@ -352,6 +355,12 @@ void account_forget(struct account *a)
 {
 	free(a->record.url);
 	a->record.url = NULL;
+	a->confirmed = false;
+}
+
+bool account_confirmed(const struct account *a)
+{
+	return a->confirmed;
 }
 
 void account_free(struct account *a)

@@ -37,4 +37,8 @@ void account_start(struct account *a, account_fn *fn, void *arg);
  * that the next start registers anew. */
 void account_forget(struct account *a);
 
+/* Has the CA said to this process that it knows the account? One that was only
+ * read from the store may be unknown to a CA that was set up anew. */
+bool account_confirmed(const struct account *a);
+
 extern const struct flow_table ACCOUNT_FLOW;

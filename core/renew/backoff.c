@@ -77,7 +77,8 @@ int64_t backoff_renew_at(const struct conf_renew *policy, int64_t not_before,
 		at += life / 100 * policy->percent;
 		break;
 	}
-	at += life / 50 * dice / UINT16_MAX - life / 100;
+	/* Only earlier: later may be too late. */
+	at -= life / 50 * dice / UINT16_MAX;
 	/* A wait longer than the life would renew for ever. */
 	int64_t earliest = not_before + life / 10;
 	return at > earliest ? at : earliest;

@@ -11,8 +11,8 @@
  * moment. Times are Unix milliseconds, durations milliseconds.
  */
 
-/* When a certificate of this life is to be renewed: by policy, moved by up to
- * two hundredths of its life (`dice` 0 to 65535) so that what was issued
+/* When a certificate of this life is to be renewed: by policy, up to two
+ * hundredths of its life earlier (`dice` 0 to 65535) so that what was issued
  * together is not renewed together. */
 int64_t backoff_renew_at(const struct conf_renew *policy, int64_t not_before,
                          int64_t not_after, uint16_t dice);

@@ -49,6 +49,14 @@ static void wish_copy(struct wish *to, const struct wish *from,
 	names_copy(&to->challenges, &from->challenges);
 }
 
+/* An order that is under way for one may go on for the other. */
+static bool wish_same(const struct wish *a, const struct wish *b)
+{
+	return !strcmp(a->issuer, b->issuer) &&
+	       names_same(&a->identifiers, &b->identifiers) &&
+	       names_equal(&a->challenges, &b->challenges);
+}
+
 static void leg_forget(struct leg *leg)
 {
 	free(leg->issuer);
@@ -114,6 +122,7 @@ bool inventory_want(struct inventory *inv, const struct wish *wish)
 
 	if (item->wanted && item->mark == inv->mark)
 		return false;
+	item->changed = !item->wanted || !wish_same(&item->wish, wish);
 	wish_free(&item->wish);
 	wish_copy(&item->wish, wish, item->name);
 	item->wanted = true;
@@ -236,7 +245,7 @@ bool leg_is_current(const struct leg *leg)
 	const struct wish *w = &leg->item->wish;
 
 	return leg->stored && !leg->revoked && !strcmp(leg->issuer, w->issuer) &&
-	       names_equal(&leg->identifiers, &w->identifiers);
+	       names_same(&leg->identifiers, &w->identifiers);
 }
 
 int64_t leg_renew_at(const struct leg *leg)

@@ -57,6 +57,7 @@ struct wish {
 struct item {
 	char *name;
 	bool wanted;
+	bool changed; /* another wish than before the last inventory_begin */
 	struct wish wish; /* owned copies; zero while nobody asked */
 	struct leg legs[KEY_KINDS]; /* by kind */
 	unsigned mark;    /* of the last inventory_end that saw it */

@@ -195,6 +195,7 @@ static void running_free(struct running *r)
 	i->running--;
 	i->env->running--;
 	free(r);
+	i->env->room(i->env->arg);
 }
 
 static void leg_succeeded(struct leg *leg)
@@ -219,10 +220,16 @@ static void leg_failed(struct issuer *i, struct leg *leg, const struct err *e)
 	log_err(&log, LOG_LEVEL_WARN, "failed", &copy);
 }
 
-/* The CA does not know our account, though it did a while ago. */
+/* The CA does not know our account, though it did a while ago: no fault of the
+ * order, which is tried again with a new account. Orders that ran beside it
+ * find that out one after the other. */
 static bool account_lost(struct issuer *i, const struct err *e)
 {
-	if (!problem_is(e, "accountDoesNotExist") ||
+	if (!problem_is(e, "accountDoesNotExist"))
+		return false;
+	if (i->phase != READY)
+		return true;
+	if (account_confirmed(i->account) &&
 	    now_mono() - i->ready_at < ACCOUNT_TRUST_MS)
 		return false;
 	log_err(&i->log, LOG_LEVEL_WARN, "account lost", e);
@@ -241,11 +248,16 @@ static void order_ended(void *arg, int rc, const struct err *why)
 	if (rc < 0)
 		e = *why;
 	running_free(r);
+	if (rc < 0 && account_lost(i, &e)) {
+		issuer_book(i, leg);
+		issuer_poke(i);
+		return;
+	}
 	if (rc == 0 && !leg_is_current(leg) && leg->wanted)
 		rc = err_set(&e, ERR_RETRY, "the order brought no certificate");
 	if (rc == 0)
 		leg_succeeded(leg);
-	else if (!account_lost(i, &e))
+	else
 		leg_failed(i, leg, &e);
 	if (leg->wanted)
 		issuer_book(i, leg);

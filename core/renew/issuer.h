@@ -24,6 +24,8 @@ struct issuer_env {
 	const struct order_env *orders;
 	/* An order has ended; the leg is booked anew afterwards. */
 	void (*ended)(void *arg, struct leg *leg, int rc, const struct err *e);
+	/* An order has given its place up: somebody's next one may begin. */
+	void (*room)(void *arg);
 	void *arg;
 	unsigned running, max_orders; /* over all issuers */
 };
@@ -55,7 +57,7 @@ void issuer_wait_cancel(struct issuer_wait **wait);
 /* An operator wants something now: whatever failed is tried at once. */
 void issuer_kick(struct issuer *i);
 
-/* Another issuer's order has ended: there may be room now. */
+/* There may be room for an order now. */
 void issuer_poke(struct issuer *i);
 
 struct issuer_status {

@@ -44,6 +44,7 @@ struct renew {
 	size_t issuer_count;
 	struct waiter *waiters;
 	struct revoking *revoking;
+	bool revoke_ended; /* one of them; for end_revocations */
 	struct store_op *load;
 	renew_fn *loaded_fn;
 	void *loaded_arg;
@@ -130,6 +131,7 @@ static void all_found(void *arg, int rc, const struct err *e, struct str value,
 
 void renew_load(struct renew *r, renew_fn *fn, void *arg)
 {
+	store_cancel(&r->load);
 	r->loaded_fn = fn;
 	r->loaded_arg = arg;
 	r->load = store_each(r->set.store, "certificates", found, all_found, r);
@@ -217,9 +219,15 @@ static void settle_item(void *arg, struct item *item)
 		struct leg *leg = &item->legs[k];
 		for (size_t n = 0; n < r->issuer_count; n++) {
 			struct issuer *issuer = r->issuers[n];
-			bool mine = leg->wanted && issuer == issuer_of(r, leg);
+			bool mine = leg->wanted && !item->changed &&
+			            issuer == issuer_of(r, leg);
 			if (!mine && leg->order)
 				issuer_stop(issuer, leg);
+		}
+		leg->forced = leg->forced && leg->wanted;
+		if (item->changed) { /* what failed was another wish */
+			leg->attempts = 0;
+			leg_error(leg, NULL, 0);
 		}
 	}
 	if (r->loaded)
@@ -235,6 +243,19 @@ static void unbook_item(void *arg, struct item *item)
 		struct issuer *issuer = issuer_of(r, &item->legs[k]);
 		if (issuer)
 			issuer_unbook(issuer, &item->legs[k]);
+	}
+}
+
+/* Ends may begin new ones: each time from the start. */
+static void end_revocations(struct renew *r, const struct issuer *issuer)
+{
+	struct revoking *v = r->revoking;
+
+	while (v) {
+		bool *gone = &r->revoke_ended;
+		*gone = false;
+		revoke_lose(v->revoke, issuer);
+		v = *gone ? r->revoking : v->next;
 	}
 }
 
@@ -255,9 +276,42 @@ static void replace_issuers(struct renew *r, const struct conf *conf)
 		if (!r->issuers[n])
 			r->issuers[n] = issuer_new(&r->env, &conf->issuers[n]);
 	}
-	for (size_t m = 0; m < old_count; m++)
+	for (size_t m = 0; m < old_count; m++) {
+		if (old[m])
+			end_revocations(r, old[m]);
 		issuer_free(old[m]);
+	}
 	free(old);
+}
+
+static void waiter_end(struct waiter **at)
+{
+	struct waiter *w = *at;
+	int rc = w->first_error.code;
+
+	*at = w->next;
+	w->fn(w->arg, rc, rc < 0 ? &w->first_error : NULL);
+	free(w);
+}
+
+/* Nobody waits for what is not wished for any more. */
+static void end_waiters(struct renew *r)
+{
+	for (struct waiter **at = &r->waiters; *at;) {
+		struct waiter *w = *at;
+		for (size_t k = 0; k < KEY_KINDS; k++)
+			if (!w->item->legs[k].wanted)
+				w->pending &= ~((size_t)1 << k);
+		if (w->pending) {
+			at = &w->next;
+			continue;
+		}
+		if (!w->first_error.code)
+			err_set(&w->first_error, ERR_CANCELED,
+			        "%s is not configured any more",
+			        w->item->name);
+		waiter_end(at);
+	}
 }
 
 void renew_configure(struct renew *r, struct conf *conf,
@@ -277,20 +331,11 @@ void renew_configure(struct renew *r, struct conf *conf,
 			want_declared(r, &declared[n], &declared[n].list[m]);
 	inventory_end(r->inventory);
 	inventory_each(r->inventory, settle_item, r);
+	end_waiters(r);
 	conf_unref(before);
 }
 
 /* ------------------------------------------------------------- commands */
-
-static void waiter_end(struct waiter **at)
-{
-	struct waiter *w = *at;
-	int rc = w->first_error.code;
-
-	*at = w->next;
-	w->fn(w->arg, rc, rc < 0 ? &w->first_error : NULL);
-	free(w);
-}
 
 static void ended(void *arg, struct leg *leg, int rc, const struct err *e)
 {
@@ -309,6 +354,12 @@ static void ended(void *arg, struct leg *leg, int rc, const struct err *e)
 		else
 			waiter_end(at);
 	}
+}
+
+static void room(void *arg)
+{
+	struct renew *r = arg;
+
 	for (size_t n = 0; n < r->issuer_count; n++)
 		issuer_poke(r->issuers[n]);
 }
@@ -379,6 +430,7 @@ static void revoke_ended(void *arg, struct revoke *revoke, int rc,
 	if (rc < 0)
 		copy = *e;
 	v->revoke = revoke;
+	v->renew->revoke_ended = true;
 	revoking_free(v);
 	fn(fn_arg, rc, rc < 0 ? &copy : NULL);
 }
@@ -468,6 +520,7 @@ struct renew *renew_new(const struct renew_setup *setup)
 		                      .log = setup->log,
 		                      .orders = &r->orders,
 		                      .ended = ended,
+		                      .room = room,
 		                      .arg = r };
 	log_init(&r->log, setup->log, "renew", NULL);
 	r->inventory = inventory_new();
@@ -491,8 +544,8 @@ void renew_free(struct renew *r)
 		v->fn(v->arg, e.code, &e);
 		revoking_free(v);
 	}
-	for (size_t n = 0; n < r->issuer_count; n++)
-		issuer_free(r->issuers[n]);
+	while (r->issuer_count)
+		issuer_free(r->issuers[--r->issuer_count]);
 	free(r->issuers);
 	inventory_free(r->inventory);
 	conf_unref(r->conf);

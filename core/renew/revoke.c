@@ -26,6 +26,7 @@ struct revoke {
 	size_t count, at;
 	struct store_op *get;
 	struct revocation *flow;
+	const struct issuer *issuer; /* of the flow */
 	struct issuer_wait *wait;
 	struct change *change;
 	struct err e;
@@ -99,6 +100,13 @@ static void revoked(void *arg, int rc, const struct err *e)
 	next(v);
 }
 
+static void not_configured(struct revoke *v)
+{
+	err_set(&v->e, ERR_ABSENT, "issuer \"%s\" is not configured",
+	        v->victims[v->at].issuer);
+	finish(v, v->e.code, &v->e);
+}
+
 static void ready(void *arg, int rc, const struct err *e)
 {
 	struct revoke *v = arg;
@@ -106,10 +114,15 @@ static void ready(void *arg, int rc, const struct err *e)
 	struct issuer *issuer = v->set.issuer(v->set.arg, one->issuer);
 
 	v->wait = NULL;
-	if (rc < 0 || !issuer) {
+	if (rc < 0) {
 		finish(v, rc, e);
 		return;
 	}
+	if (!issuer) {
+		not_configured(v);
+		return;
+	}
+	v->issuer = issuer;
 	v->flow = revocation_start(v->set.loop, issuer_ca(issuer), v->set.log,
 	                           chain_der(one->chain, 0), v->set.reason,
 	                           NULL, revoked, v);
@@ -125,9 +138,7 @@ static void next(struct revoke *v)
 			v->wait = issuer_wait(issuer, ready, v);
 			return;
 		}
-		err_set(&v->e, ERR_ABSENT, "issuer \"%s\" is not configured",
-		        one->issuer);
-		finish(v, v->e.code, &v->e);
+		not_configured(v);
 	} else if (v->name) {
 		v->change = store_change(v->set.store, v->name, mark, marked,
 		                         v);
@@ -198,6 +209,17 @@ struct revoke *revoke_pem(const struct revoke_setup *setup, const char *issuer,
 		mem_strdup(chain_facts(v->victims[0].chain)->serial);
 	next(v);
 	return v;
+}
+
+void revoke_lose(struct revoke *v, const struct issuer *issuer)
+{
+	if (!v->flow || v->issuer != issuer)
+		return;
+	revocation_free(v->flow);
+	v->flow = NULL;
+	err_set(&v->e, ERR_CANCELED, "issuer %s was removed or changed",
+	        v->victims[v->at].issuer);
+	finish(v, v->e.code, &v->e);
 }
 
 void revoke_free(struct revoke *v)

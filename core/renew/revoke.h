@@ -32,4 +32,7 @@ struct revoke *revoke_stored(const struct revoke_setup *setup,
 /* NULL and the error if the PEM is no certificate. */
 struct revoke *revoke_pem(const struct revoke_setup *setup, const char *issuer,
                           struct str pem, struct err *e);
+/* The issuer is about to be freed: a revocation that speaks to it ends with
+ * ERR_CANCELED, within the call. */
+void revoke_lose(struct revoke *v, const struct issuer *issuer);
 void revoke_free(struct revoke *v);

@@ -1,0 +1,578 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What exists becomes what should exist: at start, over reloads and
+ * declarations, when an operator wants it, and when a CA does not. */
+#include "keeper.h"
+
+#define A "[certificate a.test]\nnames = a.test\nissuer = le\n"
+#define B "[certificate b.test]\nnames = b.test\nissuer = other\n"
+
+/* ---- start ---- */
+
+static void what_is_missing_is_ordered(void **state)
+{
+	struct keeper *k = *state;
+	struct renew_counts counts;
+
+	keeper_configure(k, A B);
+	keeper_turns(k, 20);
+	assert_int_equal(k->f->fake->count[FAKE_NEW_ORDER], 0); /* not loaded */
+	keeper_load(k);
+	keeper_until(k, &k->issued, 2);
+	assert_int_equal(k->installs, 2);
+	assert_int_equal(k->failed, 0);
+	assert_int_equal(k->f->fake->count[FAKE_NEW_ORDER], 1);
+	assert_int_equal(k->other->count[FAKE_NEW_ORDER], 1);
+	renew_count(k->renew, &counts);
+	assert_int_equal(counts.wanted, 2);
+	assert_int_equal(counts.current, 2);
+	assert_int_equal(counts.failing, 0);
+}
+
+static void what_is_there_is_installed_and_not_ordered(void **state)
+{
+	struct keeper *k = *state;
+
+	keeper_configure(k, A);
+	keeper_load(k);
+	keeper_until(k, &k->issued, 1);
+	renew_free(k->renew);
+	keeper_new_renew(k);
+	k->installs = 0;
+	renew_configure(k->renew, k->conf, NULL, 0);
+	keeper_load(k);
+	assert_int_equal(k->installs, 1);
+	keeper_turns(k, 100);
+	assert_int_equal(k->f->fake->count[FAKE_NEW_ORDER], 1);
+	assert_in_range(keeper_leg(k, "a.test")->due.at - now_wall(),
+	                INT64_C(86400000) * 55, INT64_C(86400000) * 61);
+}
+
+static void damaged_certificates_are_set_aside_and_others_loaded(void **state)
+{
+	struct keeper *k = *state;
+
+	keeper_configure(k, A);
+	keeper_load(k);
+	keeper_until(k, &k->issued, 1);
+	memory_set(&k->f->d->memory, "certificates/junk", "junk", 4);
+	const char *good = memory_get(&k->f->d->memory, "certificates/a.test");
+	memory_set(&k->f->d->memory, "certificates/copy", good, strlen(good));
+	k->f->d->memory.page = 1;
+	k->loaded = false;
+	k->installs = 0;
+	keeper_load(k);
+	keeper_turns(k, 20);
+	assert_int_equal(k->installs, 1); /* the copy speaks for nobody */
+	assert_int_equal(k->f->d->alarms, 1);
+	assert_string_equal(k->f->d->alarm_key, "certificates/junk");
+	assert_null(memory_get(&k->f->d->memory, "certificates/junk"));
+	assert_non_null(memory_get(&k->f->d->memory, "certificates/copy"));
+	assert_null(inventory_find(renew_inventory(k->renew), "copy"));
+}
+
+static void load_failed(void *arg, int rc, const struct err *e)
+{
+	struct keeper *k = arg;
+
+	assert_int_equal(rc, ERR_RETRY);
+	assert_non_null(strstr(e->text, "the test says so"));
+	k->waits++;
+}
+
+static acme_status lists_fail(void *arg, const char *verb, const char *key)
+{
+	(void)arg;
+	(void)key;
+	return strcmp(verb, "list") ? ACME_OK : ACME_RETRY;
+}
+
+/* Without knowing what is there, nothing is ordered. */
+static void nothing_is_ordered_while_the_storage_is_away(void **state)
+{
+	struct keeper *k = *state;
+	struct err e;
+
+	keeper_configure(k, A);
+	k->f->d->memory.before = lists_fail;
+	renew_load(k->renew, load_failed, k);
+	keeper_until(k, &k->waits, 1);
+	keeper_turns(k, 50);
+	assert_int_equal(k->f->fake->count[FAKE_NEW_ORDER], 0);
+	assert_int_equal(renew_now(k->renew, "a.test", true, keeper_waited, k,
+	                           &e),
+	                 ERR_RETRY);
+	k->f->d->memory.before = NULL;
+	keeper_load(k);
+	keeper_until(k, &k->issued, 1);
+}
+
+static void a_load_that_begins_twice_ends_once(void **state)
+{
+	struct keeper *k = *state;
+
+	keeper_configure(k, "");
+	renew_load(k->renew, keeper_waited, k);
+	renew_load(k->renew, keeper_waited, k);
+	keeper_turns(k, 30);
+	assert_int_equal(k->waits, 1);
+}
+
+/* ---- bounds ---- */
+
+struct side_by_side {
+	struct keeper *k;
+	size_t most[2], most_all;
+};
+
+static void count_running(void *arg, enum fake_place place, int id)
+{
+	struct side_by_side *s = arg;
+	struct issuer_status le, other;
+
+	(void)place;
+	(void)id;
+	if (!renew_issuer(s->k->renew, "le"))
+		return;
+	issuer_status(renew_issuer(s->k->renew, "le"), &le);
+	issuer_status(renew_issuer(s->k->renew, "other"), &other);
+	s->most[0] = le.running > s->most[0] ? le.running : s->most[0];
+	s->most[1] = other.running > s->most[1] ? other.running : s->most[1];
+	if (le.running + other.running > s->most_all)
+		s->most_all = le.running + other.running;
+}
+
+static void orders_run_side_by_side_but_not_too_many(void **state)
+{
+	struct keeper *k = *state;
+	struct side_by_side s = { .k = k };
+	struct buf text = BUF_INIT(64 << 10);
+
+	for (int i = 0; i < 12; i++)
+		buf_addf(&text, "[certificate c%d]\nnames = c%d.test\n"
+		         "issuer = %s\n", i, i, i % 2 ? "le" : "other");
+	k->f->fake->heard = k->other->heard = count_running;
+	k->f->fake->arg = k->other->arg = &s;
+	keeper_conf(k, "max_orders = 3\n", "max_orders = 2\n", text.ptr);
+	renew_configure(k->renew, k->conf, NULL, 0);
+	keeper_load(k);
+	keeper_until(k, &k->issued, 12);
+	assert_int_equal(s.most[0], 2);
+	assert_int_equal(s.most_all, 3);
+	assert_in_range(s.most[1], 1, 3);
+	buf_free(&text);
+}
+
+static void one_that_fails_holds_up_nobody(void **state)
+{
+	struct keeper *k = *state;
+
+	k->f->fake->unfit = "bad.test";
+	keeper_conf(k, "", "max_orders = 1\n",
+	            "[certificate bad]\nnames = bad.test\nissuer = le\n"
+	            "[certificate good1]\nnames = good1.test\nissuer = le\n"
+	            "[certificate good2]\nnames = good2.test\nissuer = le\n" B);
+	renew_configure(k->renew, k->conf, NULL, 0);
+	keeper_load(k);
+	keeper_until(k, &k->issued, 3);
+	keeper_until(k, &k->failed, 1);
+	assert_string_equal(k->last_failed, "bad");
+	struct leg *bad = keeper_leg(k, "bad");
+	assert_non_null(bad->last_error);
+	assert_in_range(bad->last_error->retry_at - now_wall(), 30000, 90000);
+	assert_true(bad->due.at == bad->last_error->retry_at);
+	assert_int_equal(bad->attempts, 1);
+	keeper_turns(k, 50);
+	assert_int_equal(k->failed, 1);
+}
+
+static void a_ca_that_is_down_holds_up_no_other_one(void **state)
+{
+	struct keeper *k = *state;
+
+	fake_say(k->f->fake, FAKE_DIRECTORY, -1, 403, "", "go away");
+	keeper_configure(k, A B);
+	keeper_load(k);
+	keeper_until(k, &k->issued, 1);
+	keeper_turns(k, 20);
+	struct issuer_status s;
+	issuer_status(renew_issuer(k->renew, "le"), &s);
+	assert_string_equal(s.state, "failed");
+	assert_non_null(s.last_error);
+	assert_non_null(strstr(s.last_error->text, "HTTP 403"));
+	assert_int_equal(k->f->fake->count[FAKE_DIRECTORY], 1);
+}
+
+/* ---- an operator ---- */
+
+static void an_operator_may_renew_at_once(void **state)
+{
+	struct keeper *k = *state;
+	struct err e;
+
+	keeper_configure(k, A);
+	keeper_load(k);
+	keeper_until(k, &k->issued, 1);
+	keeper_renew(k, "a.test", false); /* nothing to do */
+	assert_int_equal(k->waits, 1);
+	assert_int_equal(k->waits_failed, 0);
+	keeper_renew(k, "a.test", true);
+	keeper_renew(k, "a.test", true); /* the same order */
+	keeper_until(k, &k->waits, 3);
+	assert_int_equal(k->f->fake->count[FAKE_NEW_ORDER], 2);
+	assert_int_equal(renew_now(k->renew, "x.test", true, keeper_waited, k,
+	                           &e),
+	                 ERR_ABSENT);
+}
+
+static void an_operator_need_not_wait_for_the_next_try(void **state)
+{
+	struct keeper *k = *state;
+
+	keeper_configure(k, A);
+	k->f->fake->unfit = "a.test";
+	keeper_load(k);
+	keeper_until(k, &k->failed, 1);
+	keeper_renew(k, "a.test", false);
+	keeper_until(k, &k->waits, 1);
+	assert_int_equal(k->waits_failed, 1);
+	assert_non_null(strstr(k->wait_error.text, "the order failed"));
+	k->f->fake->unfit = NULL;
+	keeper_renew(k, "a.test", false);
+	keeper_until(k, &k->waits, 2);
+	assert_int_equal(k->waits_failed, 1);
+	assert_null(keeper_leg(k, "a.test")->last_error);
+}
+
+static void who_waits_for_a_ca_that_is_down_is_told(void **state)
+{
+	struct keeper *k = *state;
+
+	fake_say(k->f->fake, FAKE_NEW_ACCOUNT, -1, 403, "", "go away");
+	keeper_configure(k, A);
+	keeper_load(k);
+	keeper_turns(k, 30);
+	keeper_renew(k, "a.test", true);
+	keeper_until(k, &k->waits, 1);
+	assert_int_equal(k->waits_failed, 1);
+	assert_non_null(strstr(k->wait_error.text, "HTTP 403"));
+	fake_hush(k->f->fake, FAKE_NEW_ACCOUNT);
+	keeper_renew(k, "a.test", true);
+	keeper_until(k, &k->waits, 2);
+	assert_int_equal(k->waits_failed, 1);
+}
+
+static void who_waits_when_the_agent_stops_is_told(void **state)
+{
+	struct keeper *k = *state;
+
+	keeper_configure(k, A);
+	keeper_load(k);
+	keeper_renew(k, "a.test", true);
+	keeper_turns(k, 5);
+	renew_free(k->renew);
+	k->renew = NULL;
+	assert_int_equal(k->waits, 1);
+	assert_int_equal(k->wait_error.code, ERR_CANCELED);
+	renew_free(NULL);
+}
+
+/* ---- reloads ---- */
+
+static void a_reload_that_changes_nothing_disturbs_nothing(void **state)
+{
+	struct keeper *k = *state;
+
+	keeper_configure(k, A);
+	keeper_load(k);
+	keeper_turns(k, 15);
+	struct issuer *le = renew_issuer(k->renew, "le");
+	for (int i = 0; i < 5; i++) {
+		keeper_configure(k, A);
+		keeper_turns(k, 3);
+	}
+	assert_ptr_equal(renew_issuer(k->renew, "le"), le);
+	keeper_until(k, &k->issued, 1);
+	assert_int_equal(k->f->fake->count[FAKE_NEW_ORDER], 1);
+	assert_int_equal(k->f->fake->count[FAKE_NEW_ACCOUNT], 1);
+}
+
+static bool order_is_ready(void *arg)
+{
+	struct leg *leg = keeper_leg(arg, "a.test");
+
+	return leg->order && !strcmp(order_state(leg->order), "ready");
+}
+
+/* Runs until the order of a.test waits for the CA. */
+static void until_ready(struct keeper *k)
+{
+	k->f->fake->pending_polls = 1000;
+	assert_true(loop_run_until(k->f->d->b->loop, order_is_ready, k, 5000));
+}
+
+static void an_issuer_that_changes_takes_over_its_orders(void **state)
+{
+	struct keeper *k = *state;
+
+	keeper_configure(k, A);
+	keeper_load(k);
+	until_ready(k);
+	k->f->fake->orders[0].polls_left = 0;
+	keeper_conf(k, "", "max_orders = 7\n", A);
+	renew_configure(k->renew, k->conf, NULL, 0);
+	keeper_until(k, &k->issued, 1);
+	assert_int_equal(k->f->fake->count[FAKE_NEW_ORDER], 1); /* it went on */
+	assert_int_equal(k->failed, 0);
+	flows_clean(k->f);
+}
+
+static void a_certificate_that_goes_ends_its_order(void **state)
+{
+	struct keeper *k = *state;
+
+	keeper_configure(k, A B);
+	keeper_load(k);
+	until_ready(k);
+	keeper_until(k, &k->issued, 1); /* b.test */
+	keeper_renew(k, "a.test", true);
+	keeper_configure(k, B);
+	assert_int_equal(k->waits, 1); /* who waited for it is told */
+	assert_int_equal(k->wait_error.code, ERR_CANCELED);
+	keeper_turns(k, 50);
+	assert_null(keeper_leg(k, "a.test")->order);
+	assert_int_equal(k->failed, 0);
+	k->f->fake->orders[0].polls_left = 0;
+	keeper_configure(k, A B);
+	keeper_until(k, &k->issued, 2);
+	assert_int_equal(k->f->fake->count[FAKE_NEW_ORDER], 1);
+}
+
+static void a_certificate_with_other_names_is_ordered_anew(void **state)
+{
+	struct keeper *k = *state;
+
+	keeper_configure(k, A);
+	keeper_load(k);
+	keeper_until(k, &k->issued, 1);
+	keeper_configure(k, "[certificate a.test]\nissuer = le\n"
+	                    "names = a.test, b.test\n");
+	keeper_until(k, &k->issued, 2);
+	assert_int_equal(keeper_leg(k, "a.test")->identifiers.count, 2);
+	assert_int_equal(k->failed, 0);
+}
+
+/* Who has corrected a name need not wait a day for the next try. */
+static void a_mended_wish_is_tried_at_once(void **state)
+{
+	struct keeper *k = *state;
+
+	k->f->fake->unfit = "a.tset";
+	keeper_configure(k, "[certificate a.test]\nissuer = le\n"
+	                    "names = a.tset\n");
+	keeper_load(k);
+	keeper_until(k, &k->failed, 1);
+	keeper_configure(k, A);
+	keeper_until(k, &k->issued, 1);
+	assert_int_equal(k->failed, 1);
+	assert_null(keeper_leg(k, "a.test")->last_error);
+}
+
+/* The wish changes while an order for the old one is under way. */
+static void a_wish_that_changes_ends_the_order_for_the_old_one(void **state)
+{
+	struct keeper *k = *state;
+
+	keeper_configure(k, A);
+	keeper_load(k);
+	until_ready(k);
+	k->f->fake->pending_polls = 0;
+	keeper_configure(k, "[certificate a.test]\nissuer = le\n"
+	                    "names = a.test, b.test\n");
+	keeper_until(k, &k->issued, 1);
+	assert_int_equal(k->failed, 0);
+	assert_int_equal(keeper_leg(k, "a.test")->identifiers.count, 2);
+	assert_int_equal(k->f->fake->count[FAKE_NEW_ORDER], 2);
+	flows_clean(k->f);
+}
+
+static void a_certificate_that_changes_its_issuer_is_ordered_there(void **state)
+{
+	struct keeper *k = *state;
+
+	keeper_configure(k, A);
+	keeper_load(k);
+	until_ready(k);
+	keeper_configure(k, "[certificate a.test]\nnames = a.test\n"
+	                    "issuer = other\n");
+	keeper_until(k, &k->issued, 1);
+	assert_string_equal(keeper_leg(k, "a.test")->issuer, "other");
+	assert_int_equal(k->failed, 0);
+	flows_clean(k->f);
+}
+
+/* ---- declarations ---- */
+
+static void what_nginx_declares_comes_after_the_configuration(void **state)
+{
+	struct keeper *k = *state;
+	struct declaration list[3] = {
+		{ .name = mem_strdup("a.test"), .issuer = mem_strdup("other") },
+		{ .name = mem_strdup("d.test"), .issuer = mem_strdup("other") },
+		{ .name = mem_strdup("e.test"), .issuer = mem_strdup("nobody") },
+	};
+	struct declarations by = { .owner = mem_strdup("/|/etc/nginx.conf"),
+		                   .list = list,
+		                   .count = 3 };
+
+	for (int i = 0; i < 3; i++)
+		names_add(&list[i].identifiers, list[i].name);
+	keeper_conf(k, "", "", A);
+	renew_configure(k->renew, k->conf, &by, 1);
+	keeper_load(k);
+	keeper_until(k, &k->issued, 2);
+	assert_string_equal(keeper_leg(k, "a.test")->item->wish.issuer, "le");
+	struct item *d = keeper_leg(k, "d.test")->item;
+	assert_string_equal(d->wish.origin, "nginx /etc/nginx.conf");
+	assert_null(inventory_find(renew_inventory(k->renew), "e.test"));
+	flows_logged(k->f, "declared issuer unknown");
+	renew_configure(k->renew, k->conf, NULL, 0);
+	assert_false(d->wanted);
+	assert_true(d->legs[KEY_EC256].stored);
+	renew_configure(k->renew, k->conf, &by, 1);
+	assert_true(d->wanted);
+	keeper_turns(k, 30);
+	assert_int_equal(k->other->count[FAKE_NEW_ORDER], 1);
+	for (int i = 0; i < 3; i++) {
+		free(list[i].name);
+		free(list[i].issuer);
+		names_free(&list[i].identifiers);
+	}
+	free(by.owner);
+}
+
+/* ---- accounts ---- */
+
+static void a_ca_that_forgot_everything_gets_a_new_account(void **state)
+{
+	struct keeper *k = *state;
+
+	keeper_configure(k, A);
+	keeper_load(k);
+	keeper_until(k, &k->issued, 1);
+	flows_pushed += 60000;
+	fake_forget(k->f->fake);
+	keeper_renew(k, "a.test", true);
+	keeper_until(k, &k->issued, 2);
+	assert_int_equal(k->f->fake->count[FAKE_NEW_ACCOUNT], 2);
+}
+
+/* The account was only read from the store: the CA need not know it. */
+static void an_account_of_before_may_be_lost_already_at_start(void **state)
+{
+	struct keeper *k = *state;
+
+	keeper_configure(k, A);
+	keeper_load(k);
+	keeper_until(k, &k->issued, 1);
+	renew_free(k->renew);
+	fake_forget(k->f->fake);
+	memory_del(&k->f->d->memory, "certificates/a.test");
+	keeper_new_renew(k);
+	renew_configure(k->renew, k->conf, NULL, 0);
+	keeper_load(k);
+	keeper_until(k, &k->issued, 2);
+	assert_int_equal(k->f->fake->count[FAKE_NEW_ACCOUNT], 2);
+	assert_int_equal(k->f->fake->count[FAKE_NEW_ORDER], 3);
+}
+
+static void many_orders_that_lose_the_account_get_one_new_one(void **state)
+{
+	struct keeper *k = *state;
+	struct buf text = BUF_INIT(64 << 10);
+
+	for (int i = 0; i < 8; i++)
+		buf_addf(&text, "[certificate c%d]\nnames = c%d.test\n"
+		         "issuer = le\n", i, i);
+	keeper_configure(k, text.ptr);
+	keeper_load(k);
+	keeper_until(k, &k->issued, 8);
+	flows_pushed += 60000;
+	fake_forget(k->f->fake);
+	for (int i = 0; i < 8; i++) {
+		char name[8];
+		snprintf(name, sizeof name, "c%d", i);
+		keeper_renew(k, name, true);
+	}
+	keeper_until(k, &k->issued, 16);
+	assert_int_equal(k->f->fake->count[FAKE_NEW_ACCOUNT], 2);
+	buf_free(&text);
+}
+
+/* ---- time ---- */
+
+static void a_short_life_is_renewed_again_and_again(void **state)
+{
+	struct keeper *k = *state;
+
+	k->f->fake->life = 2;
+	keeper_configure(k, A);
+	keeper_load(k);
+	keeper_until(k, &k->issued, 3);
+	assert_int_equal(k->failed, 0);
+}
+
+/* ---- ends ---- */
+
+static void renew_may_end_at_any_turn(void **state)
+{
+	struct keeper *k = *state;
+
+	keeper_conf(k, "", "", A B);
+	for (int turns = 0; turns < 60; turns++) {
+		renew_free(k->renew);
+		keeper_new_renew(k);
+		renew_configure(k->renew, k->conf, NULL, 0);
+		renew_load(k->renew, keeper_loaded, k);
+		for (int i = 0; i < turns; i++)
+			loop_run_once(k->f->d->b->loop, 1);
+		memory_del(&k->f->d->memory, "certificates/a.test");
+		memory_del(&k->f->d->memory, "certificates/b.test");
+		k->f->fake->order_count %= FAKE_ORDERS / 2;
+		k->other->order_count %= FAKE_ORDERS / 2;
+	}
+}
+
+int main(void)
+{
+#define T(test) \
+	cmocka_unit_test_setup_teardown(test, keeper_setup, keeper_teardown)
+	const struct CMUnitTest tests[] = {
+		T(what_is_missing_is_ordered),
+		T(what_is_there_is_installed_and_not_ordered),
+		T(damaged_certificates_are_set_aside_and_others_loaded),
+		T(nothing_is_ordered_while_the_storage_is_away),
+		T(a_load_that_begins_twice_ends_once),
+		T(orders_run_side_by_side_but_not_too_many),
+		T(one_that_fails_holds_up_nobody),
+		T(a_ca_that_is_down_holds_up_no_other_one),
+		T(an_operator_may_renew_at_once),
+		T(an_operator_need_not_wait_for_the_next_try),
+		T(who_waits_for_a_ca_that_is_down_is_told),
+		T(who_waits_when_the_agent_stops_is_told),
+		T(a_reload_that_changes_nothing_disturbs_nothing),
+		T(an_issuer_that_changes_takes_over_its_orders),
+		T(a_certificate_that_goes_ends_its_order),
+		T(a_certificate_with_other_names_is_ordered_anew),
+		T(a_mended_wish_is_tried_at_once),
+		T(a_wish_that_changes_ends_the_order_for_the_old_one),
+		T(a_certificate_that_changes_its_issuer_is_ordered_there),
+		T(what_nginx_declares_comes_after_the_configuration),
+		T(a_ca_that_forgot_everything_gets_a_new_account),
+		T(an_account_of_before_may_be_lost_already_at_start),
+		T(many_orders_that_lose_the_account_get_one_new_one),
+		T(a_short_life_is_renewed_again_and_again),
+		T(renew_may_end_at_any_turn),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -35,15 +35,17 @@ def make(path, mode=0o700, owner=None):
 
 
 def write(path, data, mode=0o600, owner=None):
-    """Writes a file with exactly this mode, whatever the umask."""
+    """Writes a file with exactly this mode, whatever the umask; who reads it
+    meanwhile finds the old content or the new one."""
     binary = data if isinstance(data, bytes) else data.encode()
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    descriptor, new = tempfile.mkstemp(dir=os.path.dirname(path))
     with os.fdopen(descriptor, "wb") as file:
         file.write(binary)
-    os.chmod(path, mode)
+    os.chmod(new, mode)
     if owner and os.getuid() == 0:
         user = pwd.getpwnam(owner)
-        os.chown(path, user.pw_uid, user.pw_gid)
+        os.chown(new, user.pw_uid, user.pw_gid)
+    os.replace(new, path)
     return path
 
 

@@ -19,7 +19,7 @@ class Load:
 
     def __init__(self, port, names, root, rate=60, threads=3):
         self.port, self.names = port, list(names)
-        self.root = root
+        self.settings = tls.context(root)
         self.every = threads / rate
         self.serials = collections.Counter()
         self.errors = []
@@ -45,7 +45,7 @@ class Load:
             turn += 1
             at = max(at + self.every, time.monotonic() - 1)
             try:
-                status, _, served = tls.get(self.port, name, root=self.root)
+                status, _, served = tls.get(self.port, name, using=self.settings)
                 if status != 200:
                     raise OSError(f"HTTP {status}")
                 with self._lock:

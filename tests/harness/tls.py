@@ -79,10 +79,11 @@ def handshake(port, name, root=None, key=None, version=None, alpn=(), using=None
             return Served(tls)
 
 
-def get(port, name, path="/", root=None, timeout=10):
+def get(port, name, path="/", root=None, using=None, timeout=10):
     """One HTTPS request over a new connection: (status, body, Served)."""
+    settings = using or context(root)
     with socket.create_connection(("127.0.0.1", port), timeout=timeout) as plain, \
-            context(root).wrap_socket(plain, server_hostname=name) as tls:
+            settings.wrap_socket(plain, server_hostname=name) as tls:
         served = Served(tls)
         tls.sendall(f"GET {path} HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n".encode())
         answer = b""

@@ -16,7 +16,7 @@ from harness import folder as folders
 from harness import peers
 from harness.process import environment, wait_for
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 
 class Demo:

@@ -415,9 +415,15 @@ static char *declared_path(const struct agent *a, char *out, size_t size)
 void agent_save_declared(struct agent *a)
 {
 	struct buf text = BUF_INIT(64 << 20);
+	struct err e;
 
-	declared_write(&a->declared, &text);
-	saver_save(a->saver, buf_str(&text));
+	if (declared_write(&a->declared, &text, &e) == 0) {
+		agent_alarm(a, "declarations", NULL);
+		saver_save(a->saver, buf_str(&text));
+	} else {
+		err_in(&e, "declarations are not kept");
+		agent_alarm(a, "declarations", e.text);
+	}
 	buf_free(&text);
 }
 

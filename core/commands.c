@@ -30,7 +30,7 @@ static json_t *alarms_json(const struct agent *a)
 	for (size_t i = 0; i < AGENT_ALARMS; i++)
 		if (a->alarms[i].key)
 			json_array_append_new(array,
-			                      json_string(a->alarms[i].text));
+			                      json_lossy(a->alarms[i].text));
 	return array;
 }
 
@@ -298,7 +298,7 @@ static int reload(void *arg, struct control_call *call, json_t **result,
 	for (size_t i = 0; i < errors.count; i++) {
 		if (errors.items[i].warning)
 			json_array_append_new(
-				warnings, json_string(errors.items[i].text));
+				warnings, json_lossy(errors.items[i].text));
 		else if (rc < 0) {
 			err_set(e, ERR_INVALID, "%s", errors.items[i].text);
 			break;
@@ -326,7 +326,7 @@ static void add_plugin(void *arg, const char *name, const struct plugin *p,
 		json_object_set_new(o, "kind",
 		                    json_string(p->challenge ? "challenge"
 		                                             : "storage"));
-		json_object_set_new(o, "file", json_string(p->file));
+		json_object_set_new(o, "file", json_lossy(p->file));
 		json_object_set_new(
 			o, "offers",
 			json_string(p->challenge
@@ -335,7 +335,7 @@ static void add_plugin(void *arg, const char *name, const struct plugin *p,
 		                            : plugin_storage_caps(
 						      p, words, sizeof words)));
 	} else {
-		json_object_set_new(o, "error", json_string(why->text));
+		json_object_set_new(o, "error", json_lossy(why->text));
 	}
 	json_array_append_new(arg, o);
 }

@@ -73,10 +73,8 @@ static json_t *error_object(const struct err *e, const char *code)
 {
 	char at[NOW_TEXT];
 	json_t *error = json_pack("{s:s}", "code", code);
-	json_t *text = json_string(e->text);
 
-	/* A text that was cut within a character is not UTF-8. */
-	json_object_set_new(error, "message", text ? text : json_string("?"));
+	json_object_set_new(error, "message", json_lossy(e->text));
 	if (e->problem[0])
 		json_object_set_new(error, "problem", json_string(e->problem));
 	if (e->retry_at)

@@ -65,7 +65,7 @@ static int take_identifiers(const json_t *o, struct declaration *d,
 		if (rc == 0 && !conf_nginx_name(nginx, name))
 			rc = err_set(e, ERR_DENIED,
 			             "[nginx] names does not allow %s", name);
-		if (rc == 0)
+		if (rc == 0 && !names_have(&d->identifiers, name))
 			names_add(&d->identifiers, name);
 	}
 	return rc;
@@ -79,12 +79,14 @@ static int take_kinds(const json_t *o, struct declaration *d, struct err *e)
 
 	for (size_t i = 0; rc == 0 && array && i < json_array_size(array);
 	     i++) {
+		enum key_kind kind;
 		rc = json_item_str(array, i, 16, &text, e);
-		if (rc == 0)
-			rc = key_kind_parse(str_of(text),
-			                    &d->kinds[d->kind_count], e);
-		if (rc == 0)
-			d->kind_count++;
+		rc = rc < 0 ? rc : key_kind_parse(str_of(text), &kind, e);
+		bool known = false;
+		for (size_t n = 0; rc == 0 && n < d->kind_count; n++)
+			known = known || d->kinds[n] == kind;
+		if (rc == 0 && !known)
+			d->kinds[d->kind_count++] = kind;
 	}
 	return rc;
 }
@@ -114,8 +116,18 @@ static void refuse(json_t *refused, const json_t *item, const struct err *e)
 	const char *name = json_string_value(json_object_get(item, "name"));
 
 	json_array_append_new(refused,
-	                      json_pack("{s:s, s:s}", "name", name ? name : "",
-	                                "reason", e->text));
+	                      json_pack("{s:s, s:o}", "name", name ? name : "",
+	                                "reason", json_lossy(e->text)));
+}
+
+/* It stands in lines of the log and in status. */
+static int check_owner(const char *owner, struct err *e)
+{
+	for (const char *p = owner; *p; p++)
+		if ((unsigned char)*p < 0x20 || *p == 0x7f || *p == '"')
+			return err_set(e, ERR_INVALID, "\"owner\" holds control "
+			               "characters or quotes");
+	return *owner ? 0 : err_set(e, ERR_INVALID, "\"owner\" is empty");
 }
 
 static int take_set(const json_t *params, const struct conf_nginx *nginx,
@@ -125,6 +137,7 @@ static int take_set(const json_t *params, const struct conf_nginx *nginx,
 	const char *owner;
 	int rc = json_get_str(params, "owner", OWNER_LEN, &owner, e);
 
+	rc = rc < 0 ? rc : check_owner(owner, e);
 	if (rc == 0)
 		rc = json_get_array(params, "certificates", CERTIFICATES_MAX,
 		                    &array, e);
@@ -153,29 +166,43 @@ static int take_set(const json_t *params, const struct conf_nginx *nginx,
 	return 0;
 }
 
+/* In place of what its owner declared before; an owner without certificates is
+ * none. */
+static int put_set(struct declared *d, struct declarations *set, struct err *e)
+{
+	size_t at = 0;
+
+	while (at < d->count && strcmp(d->sets[at].owner, set->owner))
+		at++;
+	if (at < d->count)
+		set_free(&d->sets[at]);
+	if (set->count == 0) {
+		set_free(set);
+		if (at < d->count) /* the others keep their order */
+			memmove(&d->sets[at], &d->sets[at + 1],
+			        (--d->count - at) * sizeof *d->sets);
+		return 0;
+	}
+	if (at == OWNERS_MAX)
+		return err_set(e, ERR_NOSPACE, "more than %d nginx instances",
+		               OWNERS_MAX);
+	if (at == d->count)
+		d->sets = mem_grow(d->sets, ++d->count, sizeof *d->sets);
+	d->sets[at] = *set;
+	return 0;
+}
+
 int declared_take(struct declared *d, const json_t *params,
                   const struct conf_nginx *nginx, json_t *refused,
                   struct err *e)
 {
 	struct declarations set = { 0 };
 	int rc = take_set(params, nginx, &set, refused, e);
-	size_t at = 0;
 
-	while (rc == 0 && at < d->count && strcmp(d->sets[at].owner, set.owner))
-		at++;
-	if (rc == 0 && at == OWNERS_MAX)
-		rc = err_set(e, ERR_NOSPACE, "more than %d nginx instances",
-		             OWNERS_MAX);
-	if (rc < 0) {
+	rc = rc < 0 ? rc : put_set(d, &set, e);
+	if (rc < 0)
 		set_free(&set);
-		return rc;
-	}
-	if (at == d->count)
-		d->sets = mem_grow(d->sets, ++d->count, sizeof *d->sets);
-	else
-		set_free(&d->sets[at]);
-	d->sets[at] = set;
-	return 0;
+	return rc;
 }
 
 void declared_free(struct declared *d)
@@ -211,17 +238,16 @@ static json_t *set_json(const struct declarations *set)
 	                 certificates);
 }
 
-void declared_write(const struct declared *d, struct buf *out)
+int declared_write(const struct declared *d, struct buf *out, struct err *e)
 {
 	json_t *array = json_array();
-	struct err e;
 
 	for (size_t i = 0; i < d->count; i++)
 		json_array_append_new(array, set_json(&d->sets[i]));
 	json_t *o = json_pack("{s:i, s:o}", "format", 1, "declared", array);
-	json_text(o, out, &e);
-	buf_addc(out, '\n');
+	int rc = json_text(o, out, e);
 	json_decref(o);
+	return rc < 0 ? rc : buf_addc(out, '\n');
 }
 
 /* A policy without bounds: what is read back was checked when it came. */
@@ -317,7 +343,8 @@ void declared_collect(struct declared *d, const char *folder,
 			continue;
 		snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
 		int rc = read_left(path, &o, &e);
-		if (rc == 0 && json_opt_object(o, "params", &params, &e) == 0)
+		rc = rc < 0 ? rc : json_opt_object(o, "params", &params, &e);
+		if (rc == 0)
 			rc = declared_take(d, params ? params : o, nginx,
 			                   refused, &e);
 		if (rc < 0) {

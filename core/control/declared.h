@@ -21,15 +21,16 @@ struct declared {
 /* The params of `declare`, in place of what its owner declared before. `nginx`
  * is the policy of whoever declares: which issuers, which names, how many. A
  * certificate that is wrong or not allowed is left out by itself: appended to
- * `refused` as {"name", "reason"}. After an error nothing has changed. */
+ * `refused` as {"name", "reason"}. An owner that is left without any is
+ * forgotten. After an error nothing has changed. */
 int declared_take(struct declared *d, const json_t *params,
                   const struct conf_nginx *nginx, json_t *refused,
                   struct err *e);
 void declared_free(struct declared *d);
 
-/* As one JSON text, and back. A damaged file is set aside and reported. These
- * block: at start and on the pool. */
-void declared_write(const struct declared *d, struct buf *out);
+/* As one JSON text (ERR_NOSPACE if it does not fit), and back. A damaged file is
+ * set aside and reported. These block: at start and on the pool. */
+int declared_write(const struct declared *d, struct buf *out, struct err *e);
 int declared_load(struct declared *d, const char *path, const struct log *log,
                   struct err *e);
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/now.h"
+#include "json/json.h"
 
 json_t *report_time(int64_t wall_ms)
 {
@@ -17,9 +18,9 @@ json_t *report_error(const struct err *e, int64_t at)
 {
 	if (!e)
 		return json_null();
-	json_t *o = json_pack("{s:s, s:s, s:o}", "class",
-	                      err_code_name(e->code), "text", e->text, "at",
-	                      report_time(at));
+	json_t *o = json_pack("{s:s, s:o, s:o}", "class",
+	                      err_code_name(e->code), "text",
+	                      json_lossy(e->text), "at", report_time(at));
 	if (e->problem[0])
 		json_object_set_new(o, "problem", json_string(e->problem));
 	if (e->retry_at)
@@ -143,10 +144,10 @@ json_t *report_item(const struct renew *renew, const struct item *item)
 	const struct names *names = item->wanted ? &w->identifiers
 	                            : any        ? &any->identifiers
 	                                         : &none;
-	return json_pack("{s:s, s:s, s:o, s:s, s:s, s:o, s:o, s:o, s:o}",
+	return json_pack("{s:s, s:s, s:o, s:o, s:s, s:o, s:o, s:o, s:o}",
 	                 "name", item->name, "issuer", issuer, "names",
 	                 names_json(names), "origin",
-	                 item->wanted ? w->origin : "", "state",
+	                 json_lossy(item->wanted ? w->origin : ""), "state",
 	                 state_of(item), "keys", keys_json(item), "not_after",
 	                 report_time(item_not_after(item)), "next",
 	                 next_json(item), "last_error",

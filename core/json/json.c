@@ -22,6 +22,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
+
 static void wiping_free(void *ptr)
 {
 	if (ptr)
@@ -109,6 +111,37 @@ int json_text(const json_t *value, struct buf *out, struct err *e)
 	                       JSON_COMPACT | JSON_ENCODE_ANY) < 0)
 		return err_set(e, ERR_NOSPACE, "JSON over %zu bytes", out->max);
 	return 0;
+}
+
+/* The length of the character that begins here; 0: none does. */
+static size_t character(const char *at)
+{
+	for (size_t n = 1; n <= 4 && at[n - 1]; n++) {
+		json_t *one = json_stringn(at, n);
+		if (one) {
+			json_decref(one);
+			return n;
+		}
+	}
+	return 0;
+}
+
+json_t *json_lossy(const char *text)
+{
+	json_t *string = json_string(text);
+
+	if (string)
+		return string;
+	char *copy = mem_strdup(text);
+	for (char *at = copy; *at;) {
+		size_t n = character(at);
+		if (!n)
+			*at = '?';
+		at += n ? n : 1;
+	}
+	string = json_string(copy);
+	free(copy);
+	return string;
 }
 
 static const char *type_name(const json_t *value)

@@ -33,6 +33,10 @@ int json_read_within(struct str text, size_t max, json_t **out, struct err *e);
  * failed json_pack may be passed as it is). */
 int json_text(const json_t *value, struct buf *out, struct err *e);
 
+/* A text of ours as a string, whatever is in it: bytes that are not UTF-8 (a path,
+ * an error that was cut within a character) become "?". */
+json_t *json_lossy(const char *text);
+
 /* Members of an object, of one type, present. `max` bounds the length in
  * bytes, or the count of items. `obj` must be an object or an error tells. */
 int json_get_str(const json_t *obj, const char *key, size_t max,

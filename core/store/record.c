@@ -52,7 +52,7 @@ bool names_equal(const struct names *a, const struct names *b)
 	return true;
 }
 
-static bool names_have(const struct names *names, const char *name)
+bool names_have(const struct names *names, const char *name)
 {
 	for (size_t i = 0; i < names->count; i++)
 		if (!strcmp(names->list[i], name))

@@ -29,6 +29,7 @@ struct names {
 
 void names_add(struct names *names, const char *name);
 void names_copy(struct names *to, const struct names *from);
+bool names_have(const struct names *names, const char *name);
 bool names_equal(const struct names *a, const struct names *b);
 /* The same names in any order. */
 bool names_same(const struct names *a, const struct names *b);

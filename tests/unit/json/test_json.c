@@ -207,6 +207,28 @@ static void items_are_checked_and_counted(void **state)
 	json_decref(json);
 }
 
+static void any_text_becomes_a_string(void **state)
+{
+	static const char *const TEXTS[][2] = {
+		{ "", "" },
+		{ "plain", "plain" },
+		{ "\303\266\342\202\254\360\237\230\200", NULL },
+		{ "cut \303", "cut ?" },
+		{ "cut \342\202", "cut ??" },
+		{ "\377a\300\257b", "?a??b" },
+		{ "\355\240\200", "???" }, /* a surrogate */
+		{ "\303\266\377\303\266", "\303\266?\303\266" },
+	};
+	(void)state;
+
+	for (size_t i = 0; i < sizeof TEXTS / sizeof *TEXTS; i++) {
+		json_t *s = json_lossy(TEXTS[i][0]);
+		assert_string_equal(json_string_value(s),
+		                    TEXTS[i][1] ? TEXTS[i][1] : TEXTS[i][0]);
+		json_decref(s);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -215,6 +237,7 @@ int main(void)
 		cmocka_unit_test(errors_give_the_position_and_no_value),
 		cmocka_unit_test(depth_is_bounded),
 		cmocka_unit_test(size_is_bounded),
+		cmocka_unit_test(any_text_becomes_a_string),
 		cmocka_unit_test(what_is_freed_is_wiped_first),
 		cmocka_unit_test(members_are_checked_and_named),
 		cmocka_unit_test(

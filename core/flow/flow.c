@@ -165,6 +165,20 @@ static void poll_again(struct flow *f, int64_t retry_after_ms)
 	finish(f, e.code, &e);
 }
 
+/* What a CA says may hold quotes of its own. */
+static void log_failure(struct flow *f, enum log_level level, const char *event,
+                        int64_t in_ms, const struct err *e)
+{
+	char text[2 * sizeof e->text], when[48] = "";
+
+	log_quote(e->text, strlen(e->text), text, sizeof text);
+	if (in_ms >= 0)
+		snprintf(when, sizeof when, "tries=%u in=%lldms ", f->tries,
+		         (long long)in_ms);
+	log_write(&f->log, level, event, "state=%s %serror=%s",
+	          step_of(f)->name, when, text);
+}
+
 /* A step has failed: elsewhere, again, or the end. */
 static void failed(struct flow *f, const struct err *e)
 {
@@ -172,8 +186,7 @@ static void failed(struct flow *f, const struct err *e)
 	int next = s->fault ? s->fault(f, e) : -1;
 
 	if (next >= 0) {
-		log_warn(&f->log, "fault", "state=%s error=\"%s\"", s->name,
-		         e->text);
+		log_failure(f, LOG_LEVEL_WARN, "fault", -1, e);
 		flow_goto(f, next);
 		return;
 	}
@@ -182,9 +195,8 @@ static void failed(struct flow *f, const struct err *e)
 	if (e->retry_at > now_wall() + ms)
 		ms = e->retry_at - now_wall();
 	if (e->code == ERR_RETRY && again_after(f, ms)) {
-		log_info(&f->log, "retry", "state=%s tries=%u in=%lldms "
-		         "error=\"%s\"", s->name, ++f->tries, (long long)ms,
-		         e->text);
+		f->tries++;
+		log_failure(f, LOG_LEVEL_INFO, "retry", ms, e);
 		return;
 	}
 	finish(f, e->code, e);

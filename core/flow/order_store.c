@@ -5,6 +5,8 @@
  */
 #include "flow/order_inside.h"
 
+#include <string.h>
+
 #include "base/mem.h"
 #include "base/now.h"
 
@@ -63,8 +65,10 @@ static void stored(void *arg, int rc, const struct err *e,
 		return;
 	}
 	const struct chain_facts *facts = chain_facts(o->chain);
-	log_notice(&o->flow.log, "issued", "serial=%s issuer_cn=\"%s\"",
-	           facts->serial, facts->issuer_cn);
+	char cn[300];
+	log_quote(facts->issuer_cn, strlen(facts->issuer_cn), cn, sizeof cn);
+	log_notice(&o->flow.log, "issued", "serial=%s issuer_cn=%s",
+	           facts->serial, cn);
 	o->env->install(o->env->arg, r);
 	flow_go_on(&o->flow, ORDER_CLEANUP);
 }

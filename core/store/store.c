@@ -303,10 +303,10 @@ struct store_op *store_set_aside(struct store *s, const char *key,
                                  struct str value, struct str version,
                                  const struct err *why, store_fn *fn, void *arg)
 {
-	char to[STORE_KEY_MAX], stamp[NOW_TEXT];
+	char to[STORE_KEY_MAX], stamp[NOW_TEXT], text[2 * sizeof why->text];
 
-	log_write(&s->log, LOG_LEVEL_ERROR, "damaged value", "key=%s error=\"%s\"",
-	          key, why->text);
+	log_error(&s->log, "damaged value", "key=%s error=%s", key,
+	          log_quote(why->text, strlen(why->text), text, sizeof text));
 	if (s->alarm)
 		s->alarm(s->arg, key, why);
 	snprintf(to, sizeof to, "damaged/%s/%s",

@@ -192,6 +192,18 @@ static void what_may_pass_is_tried_again(void **state)
 	flow_end(&s.flow);
 }
 
+static void words_of_a_ca_say_nothing_for_us(void **state)
+{
+	struct flows *f = *state;
+	struct small s = { .fails = 1 };
+
+	err_set(&s.why, ERR_RETRY, "down\" took=0ms serial=\"1");
+	start(&s, f);
+	assert_int_equal(flows_wait(f), 0);
+	flows_logged(f, "error=\"down\\\" took=0ms serial=\\\"1\"");
+	flow_end(&s.flow);
+}
+
 static void what_will_not_pass_ends_the_flow_at_once(void **state)
 {
 	struct flows *f = *state;
@@ -291,6 +303,7 @@ int main(void)
 		cmocka_unit_test(unsound_tables_are_refused),
 		T(each_transition_is_logged_and_saved),
 		T(what_may_pass_is_tried_again),
+		T(words_of_a_ca_say_nothing_for_us),
 		T(what_will_not_pass_ends_the_flow_at_once),
 		T(a_step_has_an_end_however_often_it_may_be_tried),
 		T(a_retry_time_beyond_the_limit_ends_the_step),

@@ -41,6 +41,7 @@ struct issuer {
 	struct account *account;
 	enum account_phase phase;
 	int64_t ready_at; /* when the account last became ready */
+	unsigned epoch;   /* how often it did */
 	unsigned attempts;
 	int64_t blocked_until;
 	struct err last_error;
@@ -58,6 +59,7 @@ struct running {
 	struct running *next, **prev;
 	struct issuer *issuer;
 	struct leg *leg;
+	unsigned epoch; /* of the account that it began with */
 };
 
 static void turn(void *arg);
@@ -142,6 +144,7 @@ static void account_ended(void *arg, int rc, const struct err *e)
 		i->attempts = 0;
 		i->last_error = (struct err){ 0 };
 		i->ready_at = now_mono();
+		i->epoch++;
 		tell_waiting(i, 0, NULL);
 		issuer_poke(i);
 		return;
@@ -223,11 +226,11 @@ static void leg_failed(struct issuer *i, struct leg *leg, const struct err *e)
 /* The CA does not know our account, though it did a while ago: no fault of the
  * order, which is tried again with a new account. Orders that ran beside it
  * find that out one after the other. */
-static bool account_lost(struct issuer *i, const struct err *e)
+static bool account_lost(struct issuer *i, unsigned epoch, const struct err *e)
 {
 	if (!problem_is(e, "accountDoesNotExist"))
 		return false;
-	if (i->phase != READY)
+	if (i->phase != READY || i->epoch != epoch)
 		return true;
 	if (account_confirmed(i->account) &&
 	    now_mono() - i->ready_at < ACCOUNT_TRUST_MS)
@@ -243,12 +246,13 @@ static void order_ended(void *arg, int rc, const struct err *why)
 	struct running *r = arg;
 	struct issuer *i = r->issuer;
 	struct leg *leg = r->leg;
+	unsigned epoch = r->epoch;
 	struct err e = { 0 };
 
 	if (rc < 0)
 		e = *why;
 	running_free(r);
-	if (rc < 0 && account_lost(i, &e)) {
+	if (rc < 0 && account_lost(i, epoch, &e)) {
 		issuer_book(i, leg);
 		issuer_poke(i);
 		return;
@@ -276,7 +280,7 @@ static void start_order(struct issuer *i, struct leg *leg)
 	struct running *r = mem_alloc(sizeof *r);
 
 	memcpy(spec.wanted, w->kinds, sizeof spec.wanted);
-	*r = (struct running){ i->orders, &i->orders, i, leg };
+	*r = (struct running){ i->orders, &i->orders, i, leg, i->epoch };
 	if (i->orders)
 		i->orders->prev = &r->next;
 	i->orders = r;

@@ -305,7 +305,7 @@ struct store_op *store_set_aside(struct store *s, const char *key,
 {
 	char to[STORE_KEY_MAX], stamp[NOW_TEXT], text[2 * sizeof why->text];
 
-	log_error(&s->log, "damaged value", "key=%s error=%s", key,
+	log_error(&s->log, "damaged value set aside", "key=%s error=%s", key,
 	          log_quote(why->text, strlen(why->text), text, sizeof text));
 	if (s->alarm)
 		s->alarm(s->arg, key, why);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Words to the service manager. */
+/* Words to the service manager, by the protocol of sd_notify(3). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

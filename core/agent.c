@@ -37,6 +37,7 @@
 enum {
 	DRAIN_MS = 10 * 1000,
 	REPAIR_MS = 10 * 1000,
+	SWEEP_MS = 3600 * 1000,
 	SLOW_MS = 50,
 	END_S = 30, /* for all that is still going on at the end */
 	EXIT_WRONG = 1,
@@ -103,6 +104,11 @@ static void install(void *arg, const struct cert_record *record,
 		export_start(a->loop, &a->log, wish->export_dir, record);
 }
 
+static void withdraw(void *arg, const char *name)
+{
+	publisher_withdraw(((struct agent *)arg)->publisher, name);
+}
+
 static void event(void *arg, const char *what, const struct leg *leg,
                   const struct err *e)
 {
@@ -110,6 +116,14 @@ static void event(void *arg, const char *what, const struct leg *leg,
 
 	if (control_watched(a->control))
 		control_event(a->control, what, report_event(leg, e));
+}
+
+static void sweep(void *arg)
+{
+	struct agent *a = arg;
+
+	renew_sweep(a->renew);
+	a->sweep = after_start(a->loop, SWEEP_MS, sweep, a);
 }
 
 static void loaded(void *arg, int rc, const struct err *e)
@@ -129,6 +143,8 @@ static void loaded(void *arg, int rc, const struct err *e)
 		return;
 	}
 	agent_alarm(a, "publish", NULL);
+	if (!a->sweep)
+		sweep(a);
 	struct renew_counts counts;
 	renew_count(a->renew, &counts);
 	log_notice(&a->log, "loaded", "certificates=%zu wanted=%zu current=%zu",
@@ -234,6 +250,7 @@ static int open_storage(struct agent *a, const struct conf *conf,
 	                                            .log = &a->log,
 	                                            .instance = find_challenge,
 	                                            .install = install,
+	                                            .withdraw = withdraw,
 	                                            .event = event,
 	                                            .arg = a });
 	return 0;
@@ -339,6 +356,11 @@ static void adopt(struct agent *a, struct conf *conf,
 		close_challenges(old_challenges, old->challenge_count,
 		                 DRAIN_MS);
 	conf_unref(old);
+	agent_alarm(a, "configuration", NULL);
+	if (old) { /* whoever reloads has seen what was told once */
+		agent_alarm(a, "declared", NULL);
+		agent_alarm(a, "damaged", NULL);
+	}
 	log_notice(&a->log, "configured", "issuers=%zu certificates=%zu",
 	           conf->issuer_count, conf->certificate_count);
 }
@@ -392,7 +414,6 @@ static void reload(void *arg)
 
 	log_errors(a, &errors);
 	if (rc == 0) {
-		agent_alarm(a, "configuration", NULL);
 		notify_send("STATUS=running");
 	} else {
 		snprintf(text, sizeof text, "configuration refused, %s: %.500s",
@@ -557,6 +578,7 @@ static void end(struct agent *a)
 	size_t challenges = a->conf ? a->conf->challenge_count : 0;
 
 	after_cancel(&a->repair);
+	after_cancel(&a->sweep);
 	after_cancel(&a->watchdog);
 	fdwatch_cancel(&a->lifeline);
 	renew_free(a->renew);
@@ -597,8 +619,8 @@ int agent_run(const struct agent_options *options)
 	if (rc == 0)
 		rc = start(&a, &e);
 	if (rc == 0) {
+		notify_send("READY=1"); /* what was stored is served */
 		reload(&a);
-		notify_send("READY=1");
 		if (notify_watchdog_ms() > 0)
 			watchdog(&a);
 		loop_run(a.loop);

@@ -51,7 +51,7 @@ struct agent {
 	struct saver *saver; /* of the declarations */
 
 	struct fdwatch *lifeline;
-	struct after *watchdog, *repair;
+	struct after *watchdog, *repair, *sweep;
 	int lock; /* on the state folder */
 	struct {
 		const char *key; /* static; NULL: free */

@@ -247,6 +247,7 @@ static int revoke(void *arg, struct control_call *call, json_t **result,
 {
 	struct agent *a = arg;
 	const char *name = NULL, *pem = NULL, *issuer = NULL;
+	char serial[RENEW_SERIAL];
 	int64_t reason = -1;
 	int rc = a->renew && a->conf ? 0 : not_configured(e);
 	json_t *p = call->params;
@@ -259,9 +260,6 @@ static int revoke(void *arg, struct control_call *call, json_t **result,
 	if (rc == 0 && !name == !pem)
 		rc = err_set(e, ERR_INVALID,
 		             "either \"name\" or \"certificate\"");
-	if (rc == 0 && pem && !issuer && a->conf->issuer_count != 1)
-		rc = err_set(e, ERR_INVALID, "\"issuer\" is needed: %zu are "
-		             "configured", a->conf->issuer_count);
 	if (rc < 0)
 		return rc;
 	struct revoking *v = mem_alloc(sizeof *v);
@@ -271,11 +269,10 @@ static int revoke(void *arg, struct control_call *call, json_t **result,
 		rc = renew_revoke(a->renew, name, (int)reason, revoke_ended, v,
 		                  e);
 	} else {
-		rc = renew_revoke_pem(a->renew,
-		                      issuer ? issuer
-		                             : a->conf->issuers[0].name,
-		                      str_of(pem), (int)reason, revoke_ended, v,
-		                      e);
+		rc = renew_revoke_pem(a->renew, issuer, str_of(pem),
+		                      (int)reason, serial, revoke_ended, v, e);
+		if (rc == 0)
+			json_array_append_new(v->serials, json_string(serial));
 	}
 	if (rc == 0)
 		return CONTROL_LATER;
@@ -305,7 +302,6 @@ static int reload(void *arg, struct control_call *call, json_t **result,
 		}
 	}
 	if (rc == 0) {
-		agent_alarm(a, "configuration", NULL);
 		*result = json_pack("{s:O}", "warnings", warnings);
 	}
 	json_decref(warnings);

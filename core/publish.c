@@ -319,6 +319,16 @@ int publisher_install(struct publisher *p, const struct cert_record *record,
 	return 0;
 }
 
+void publisher_withdraw(struct publisher *p, const char *name)
+{
+	struct err e;
+
+	if (segment_remove_cert(p->segment, str_of(name), &e) < 0 &&
+	    e.code != ERR_ABSENT)
+		log_err(&p->log, LOG_LEVEL_ERROR, "withdraw", &e);
+	want_replica(p, name);
+}
+
 bool publisher_incomplete(const struct publisher *p)
 {
 	return p->incomplete;
@@ -361,9 +371,15 @@ static void replica_job(void *arg)
 	int rc = 0;
 
 	p->replica_error = (struct err){ 0 };
-	for (size_t i = 0; rc == 0 && i < p->writing.count; i++)
+	for (size_t i = 0; rc == 0 && i < p->writing.count; i++) {
+		struct str name = str_of(p->writing.names[i]);
 		rc = segment_copy_cert(p->replica, segment_reader(p->segment),
-		                       str_of(p->writing.names[i]), &e);
+		                       name, &e);
+		if (rc == ERR_ABSENT) /* withdrawn */
+			rc = segment_remove_cert(p->replica, name, &e);
+		if (rc == ERR_ABSENT)
+			rc = 0;
+	}
 	if (rc == 0)
 		rc = segment_sync(p->replica, &e);
 	if (rc == 0)

@@ -36,6 +36,8 @@ void publisher_close(struct publisher *p);
  * install has succeeded. */
 int publisher_install(struct publisher *p, const struct cert_record *record,
                       struct err *e);
+/* No longer served, nor after the next boot. */
+void publisher_withdraw(struct publisher *p, const char *name);
 bool publisher_incomplete(const struct publisher *p);
 /* Somebody begins to install everything anew. */
 void publisher_again(struct publisher *p);

@@ -113,13 +113,7 @@ ngx_http_acme_bridge_certificate(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         }
     }
 
-    if (bscf->keys->nelts == 0) {
-        ngx_str_set(&spec, "ecdsa:256");
-
-        if (ngx_http_acme_bridge_add(cf, bscf->keys, &spec) != NGX_OK) {
-            return NGX_CONF_ERROR;
-        }
-    }
+    /* without "key=" the agent takes what the issuer's section says */
 
     bscf->issuer = value[1];
     bscf->file = cf->conf_file->file.name.data;

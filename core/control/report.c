@@ -108,7 +108,8 @@ static json_t *next_json(const struct item *item)
 		return json_pack("{s:s, s:s}", "action", "ordering", "state",
 		                 order_state(leg->order));
 	return json_pack("{s:s, s:o}", "action",
-	                 leg->last_error        ? "retry"
+	                 leg->last_error && leg->due.at == leg->last_error->retry_at
+	                         ? "retry"
 	                 : leg_is_current(leg) ? "renew"
 	                                        : "issue",
 	                 "at",

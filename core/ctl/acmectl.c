@@ -37,6 +37,7 @@ static const struct ctl_option OPTIONS[] = {
 	{ "socket",  's', "PATH",   AT(socket),  "the agent's control socket" },
 	{ "cert",     0,  "FILE",   AT(cert),    "a certificate as PEM" },
 	{ "reason",   0,  "REASON", AT(reason),  "unspecified, keyCompromise, superseded, cessationOfOperation ..." },
+	{ "issuer",   0,  "NAME",   AT(issuer),  "the issuer of a certificate that is not stored" },
 	{ "json",    'j', NULL,     AT(json),    "print JSON" },
 	{ "all",     'a', NULL,     AT(all),     "all certificates" },
 	{ "no-wait",  0,  NULL,     AT(no_wait), "do not wait for the result" },

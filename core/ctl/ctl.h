@@ -11,6 +11,7 @@ struct ctl {
 	const char *socket; /* --socket, $ACME_AGENT_SOCKET, or the default */
 	const char *cert;   /* --cert */
 	const char *reason; /* --reason */
+	const char *issuer; /* --issuer */
 	bool json;          /* --json */
 	bool all;           /* --all */
 	bool no_wait;       /* --no-wait */

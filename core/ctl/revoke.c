@@ -66,6 +66,8 @@ static enum ctl_exit run(const struct ctl *ctl)
 	if (!(params = target(ctl)))
 		return CTL_FAILED;
 	json_object_set_new(params, "reason", json_integer(reason));
+	if (ctl->issuer)
+		json_object_set_new(params, "issuer", json_string(ctl->issuer));
 	enum ctl_exit rc = client_ask(ctl, "revoke", params, &result);
 	if (rc)
 		return rc;
@@ -83,7 +85,7 @@ const struct subcommand REVOKE = {
 	.name = "revoke",
 	.args = "[NAME]",
 	.most = 1,
-	.options = "socket json cert reason",
+	.options = "socket json cert reason issuer",
 	.run = run,
 	.help = "Revoke a certificate at its CA",
 	.more = "Reasons: unspecified, keyCompromise, affiliationChanged, "

@@ -12,6 +12,7 @@
 
 #include "base/mem.h"
 #include "base/now.h"
+#include "crypto/chain.h"
 #include "renew/revoke.h"
 
 /* Somebody waits for all legs of a certificate to have ended an order. */
@@ -137,6 +138,45 @@ void renew_load(struct renew *r, renew_fn *fn, void *arg)
 	r->load = store_each(r->set.store, "certificates", found, all_found, r);
 }
 
+/* What is swept: collected first, since the inventory must not change while it
+ * is walked. */
+struct sweep {
+	struct item **list;
+	size_t count;
+	int64_t now;
+};
+
+static void look_for_leavings(void *arg, struct item *item)
+{
+	struct sweep *s = arg;
+
+	if (item->wanted)
+		return;
+	for (size_t k = 0; k < KEY_KINDS; k++)
+		if (item->legs[k].order ||
+		    (item->legs[k].stored && !item->legs[k].revoked &&
+		     item->legs[k].not_after > s->now))
+			return;
+	s->list = mem_grow(s->list, s->count + 1, sizeof *s->list);
+	s->list[s->count++] = item;
+}
+
+void renew_sweep(struct renew *r)
+{
+	struct sweep s = { .now = now_wall() };
+
+	if (!r->loaded)
+		return;
+	inventory_each(r->inventory, look_for_leavings, &s);
+	for (size_t i = 0; i < s.count; i++) {
+		log_notice(&r->log, "retired", "cert=%s", s.list[i]->name);
+		r->set.withdraw(r->set.arg, s.list[i]->name);
+		store_retire(r->set.store, s.list[i]->name);
+		inventory_forget(r->inventory, s.list[i]);
+	}
+	free(s.list);
+}
+
 /* --------------------------------------------------------------- wishes */
 
 static void copy_list(struct names *to, const struct conf_list *list)
@@ -157,11 +197,39 @@ static void kinds_of(struct wish *w, const struct conf_list *list)
 			w->kind_count++;
 }
 
+static bool has_name(const struct names *names, const char *name)
+{
+	for (size_t i = 0; i < names->count; i++)
+		if (!strcmp(names->list[i], name))
+			return true;
+	return false;
+}
+
+/* Does the certificate that is wanted already serve all these names, exactly
+ * or by a wildcard? */
+static bool covers(const struct renew *r, const struct wish *w)
+{
+	const struct names *have =
+		&inventory_find(r->inventory, w->name)->wish.identifiers;
+	char wildcard[512];
+
+	for (size_t i = 0; i < w->identifiers.count; i++) {
+		const char *name = w->identifiers.list[i];
+		const char *dot = strchr(name, '.');
+		snprintf(wildcard, sizeof wildcard, "*%s", dot ? dot : "");
+		if (!has_name(have, name) && !has_name(have, wildcard))
+			return false;
+	}
+	return true;
+}
+
 static void want(struct renew *r, struct wish *w)
 {
-	if (!inventory_want(r->inventory, w))
-		log_info(&r->log, "already wanted", "cert=%s origin=\"%s\"",
-		         w->name, w->origin);
+	if (!inventory_want(r->inventory, w) && !covers(r, w))
+		log_warn(&r->log, "already wanted with other names",
+		         "cert=%s origin=\"%s\" other=\"%s\"", w->name,
+		         w->origin,
+		         inventory_find(r->inventory, w->name)->wish.origin);
 	names_free(&w->identifiers);
 	names_free(&w->challenges);
 }
@@ -486,16 +554,55 @@ int renew_revoke(struct renew *r, const char *name, int reason, renew_fn *fn,
 	return 0;
 }
 
-int renew_revoke_pem(struct renew *r, const char *issuer, struct str pem,
-                     int reason, renew_fn *fn, void *arg, struct err *e)
+struct by_serial {
+	const char *serial;
+	const struct leg *found;
+};
+
+static void match_serial(void *arg, struct item *item)
 {
+	struct by_serial *by = arg;
+
+	for (size_t k = 0; k < KEY_KINDS; k++)
+		if (item->legs[k].stored &&
+		    !strcmp(item->legs[k].serial, by->serial))
+			by->found = &item->legs[k];
+}
+
+static int serial_of(struct str pem, char serial[RENEW_SERIAL], struct err *e)
+{
+	struct chain *chain;
+	int rc = chain_read(pem, &chain, e);
+
+	if (rc == 0)
+		snprintf(serial, RENEW_SERIAL, "%s", chain_facts(chain)->serial);
+	chain_free(chain);
+	return rc;
+}
+
+int renew_revoke_pem(struct renew *r, const char *issuer, struct str pem,
+                     int reason, char serial[RENEW_SERIAL], renew_fn *fn,
+                     void *arg, struct err *e)
+{
+	struct by_serial by = { serial, NULL };
 	struct revoke_setup setup;
 
+	if (serial_of(pem, serial, e) < 0)
+		return e->code;
+	inventory_each(r->inventory, match_serial, &by);
+	if (!issuer && by.found)
+		issuer = by.found->issuer;
+	if (!issuer && r->issuer_count == 1)
+		issuer = issuer_name(r->issuers[0]);
+	if (!issuer)
+		return err_set(e, ERR_INVALID, "which issuer? %zu are "
+		               "configured", r->issuer_count);
 	if (!renew_issuer(r, issuer))
 		return err_set(e, ERR_ABSENT,
 		               "issuer \"%s\" is not configured", issuer);
 	struct revoking *v = revoking_new(r, reason, fn, arg, &setup);
-	v->revoke = revoke_pem(&setup, issuer, pem, e);
+	v->revoke = revoke_pem(&setup, issuer,
+	                       by.found ? by.found->item->name : NULL, pem, e);
 	if (v->revoke)
 		return 0;
 	revoking_free(v);

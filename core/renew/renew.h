@@ -28,6 +28,8 @@ struct renew_setup {
 	 * or just issued. */
 	void (*install)(void *arg, const struct cert_record *r,
 	                const struct wish *wish, bool fresh);
+	/* It is to be served no more. */
+	void (*withdraw)(void *arg, const char *name);
 	/* What happened to a certificate: "issued", "failed", "revoked". */
 	void (*event)(void *arg, const char *what, const struct leg *leg,
 	              const struct err *e);
@@ -72,9 +74,17 @@ int renew_now(struct renew *r, const char *name, bool force, renew_fn *fn,
  * orders a new one if it is wanted. */
 int renew_revoke(struct renew *r, const char *name, int reason, renew_fn *fn,
                  void *arg, struct err *e);
-/* Revokes a certificate (PEM) that may not be ours to serve, at the issuer. */
+/* Revokes a certificate (PEM) that may not be ours to serve, at the issuer; one
+ * that is stored is marked as above. `issuer` NULL: the one that it is stored
+ * under, or the only one. Its serial is written to `serial`. */
+enum { RENEW_SERIAL = 128 };
 int renew_revoke_pem(struct renew *r, const char *issuer, struct str pem,
-                     int reason, renew_fn *fn, void *arg, struct err *e);
+                     int reason, char serial[RENEW_SERIAL], renew_fn *fn,
+                     void *arg, struct err *e);
+
+/* Certificates that nobody wants and that have expired or were revoked: out of
+ * service (`withdraw`), moved into archive/, forgotten. Call it now and then. */
+void renew_sweep(struct renew *r);
 
 const struct inventory *renew_inventory(const struct renew *r);
 struct issuer *renew_issuer(const struct renew *r, const char *name);

@@ -195,11 +195,12 @@ struct revoke *revoke_stored(const struct revoke_setup *setup, const char *name)
 }
 
 struct revoke *revoke_pem(const struct revoke_setup *setup, const char *issuer,
-                          struct str pem, struct err *e)
+                          const char *name, struct str pem, struct err *e)
 {
 	struct revoke *v = mem_alloc(sizeof *v);
 
 	v->set = *setup;
+	v->name = name ? mem_strdup(name) : NULL;
 	if (add(v, issuer, "", pem, e) < 0) {
 		revoke_free(v);
 		return NULL;

@@ -29,9 +29,10 @@ struct revoke_setup {
 
 struct revoke *revoke_stored(const struct revoke_setup *setup,
                              const char *name);
-/* NULL and the error if the PEM is no certificate. */
+/* `name`: under which it is stored and to be marked, or NULL. NULL and the error
+ * if the PEM is no certificate. */
 struct revoke *revoke_pem(const struct revoke_setup *setup, const char *issuer,
-                          struct str pem, struct err *e);
+                          const char *name, struct str pem, struct err *e);
 /* The issuer is about to be freed: a revocation that speaks to it ends with
  * ERR_CANCELED, within the call. */
 void revoke_lose(struct revoke *v, const struct issuer *issuer);

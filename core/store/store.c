@@ -36,7 +36,7 @@ struct store_op {
 	store_each_fn *each;
 	void *arg;
 	char *prefix; /* of a list */
-	char *damaged; /* to be set aside: the key, */
+	char *moved;   /* to another key: where it is now, */
 	char *version; /* and its version */
 };
 
@@ -129,7 +129,7 @@ static void op_free(struct store_op *op)
 	if (op->next)
 		op->next->prev = op->prev;
 	free(op->prefix);
-	free(op->damaged);
+	free(op->moved);
 	free(op->version);
 	free(op);
 }
@@ -142,7 +142,7 @@ static void drop(struct store_op *op)
 
 void store_cancel(struct store_op **op)
 {
-	if (*op && (*op)->damaged)
+	if (*op && (*op)->moved)
 		(*op)->fn = NULL; /* it goes on */
 	else if (*op)
 		drop(*op);
@@ -256,9 +256,9 @@ struct store_op *store_each(struct store *s, const char *prefix,
 	return op;
 }
 
-/* ------------------------------------------------------ damaged values */
+/* -------------------------------------------------- moved out of the way */
 
-static void aside_end(struct store_op *op, int rc, const struct err *e)
+static void move_end(struct store_op *op, int rc, const struct err *e)
 {
 	struct store *s = op->store;
 	store_fn *fn = op->fn;
@@ -267,8 +267,8 @@ static void aside_end(struct store_op *op, int rc, const struct err *e)
 
 	if (rc < 0) {
 		copy = *e;
-		err_in(&copy, "set aside %s", op->damaged);
-		log_err(&s->log, LOG_LEVEL_ERROR, "not set aside", &copy);
+		err_in(&copy, "%s", op->moved);
+		log_err(&s->log, LOG_LEVEL_ERROR, "not moved away", &copy);
 	}
 	op_free(op);
 	if (fn)
@@ -281,7 +281,7 @@ static void deleted(void *arg, int rc, const struct err *e, struct str value,
 	(void)value;
 	(void)version;
 	/* A conflict: somebody has put something else there meanwhile. */
-	aside_end(arg, rc == ERR_CONFLICT ? 0 : rc, e);
+	move_end(arg, rc == ERR_CONFLICT ? 0 : rc, e);
 }
 
 static void copied(void *arg, int rc, const struct err *e, struct str value,
@@ -293,10 +293,10 @@ static void copied(void *arg, int rc, const struct err *e, struct str value,
 	(void)version;
 	/* Only what was copied: it may have been replaced meanwhile. */
 	if (rc == 0)
-		delete(op->store, op->damaged, str_of(op->version), deleted,
+		delete(op->store, op->moved, str_of(op->version), deleted,
 		       op);
 	else
-		aside_end(op, rc, e);
+		move_end(op, rc, e);
 }
 
 struct store_op *store_set_aside(struct store *s, const char *key,
@@ -312,8 +312,35 @@ struct store_op *store_set_aside(struct store *s, const char *key,
 	snprintf(to, sizeof to, "damaged/%s/%s",
 	         now_text(now_wall(), 1, stamp), key);
 	struct store_op *op = op_new(s, fn, arg);
-	op->damaged = mem_strdup(key);
+	op->moved = mem_strdup(key);
 	op->version = mem_strndup(version.ptr, version.len);
 	store_put(s, to, value, EXPECT_ANY, copied, op);
 	return op;
+}
+
+static void retired(void *arg, const struct op_result *res)
+{
+	struct store_op *op = arg;
+	char to[STORE_KEY_MAX];
+	struct err e = { 0 };
+	int rc = op_err(op->store->instance, res, &e);
+
+	if (rc < 0) {
+		move_end(op, rc == ERR_ABSENT ? 0 : rc, &e);
+		return;
+	}
+	op->version = mem_strndup(res->entries[0].version.ptr,
+	                          res->entries[0].version.len);
+	snprintf(to, sizeof to, "archive/%s", strchr(op->moved, '/') + 1);
+	store_put(op->store, to, res->entries[0].value, EXPECT_ANY, copied, op);
+}
+
+void store_retire(struct store *s, const char *name)
+{
+	struct store_op *op = op_new(s, NULL, NULL);
+	char key[STORE_KEY_MAX];
+
+	op->moved = mem_strdup(store_certificate_key(name, key));
+	op->op = instance_get(s->instance, str_of(key), DEADLINE_MS, retired,
+	                      op);
 }

@@ -75,6 +75,10 @@ struct store_op *store_set_aside(struct store *s, const char *key,
                                  const struct err *why, store_fn *fn,
                                  void *arg);
 
+/* Moves a certificate that nobody needs any more into archive/. Goes on by
+ * itself. */
+void store_retire(struct store *s, const char *name);
+
 /*
  * Reads a certificate, lets `change` edit it, keeps the old value in archive/
  * and writes the new one if nobody else wrote meanwhile (else again from the

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """acmectl and the control socket: every verb, its exit code, its words."""
 
+import json
 import os
 import socket
 import subprocess
 
 import pytest
 
+from harness import folder as folders
 from harness import peers
 from harness.agent import run
 from harness.process import environment, wait_for
@@ -47,6 +49,33 @@ def test_a_name_that_is_not_there(agent, verb):
 def test_revoke(agent):
     assert agent.ctl("revoke", "one", "--reason", "superseded").code == 0
     assert agent.ca.requests("/revoke-cert") == 1
+
+
+def test_revoke_by_file_marks_and_replaces_what_is_stored(agent, folder):
+    first = agent.status()["one"]["keys"][0]["serial"]
+    with open(os.path.join(agent.storage["path"], "certificates", "one")) as file:
+        chain = json.load(file)["keys"][0]["chain"]
+    path = folders.write(os.path.join(folder, "one.pem"), chain, 0o600)
+    result = agent.ctl("revoke", "--cert", path)
+    assert result.code == 0 and first in result.out
+    wait_for(lambda: agent.state("one") == "valid"
+             and agent.status()["one"]["keys"][0]["serial"] != first, 20, "a new one")
+
+
+def test_what_is_unwanted_and_revoked_is_retired_at_the_next_start(agent):
+    agent.certificates = {"two": {"names": "two.test", "issuer": "pebble"}}
+    agent.set_conf()
+    assert agent.ctl("reload").code == 0
+    assert agent.state("one") == "unwanted"
+    assert agent.ctl("revoke", "one").code == 0
+    assert "one.test" in agent.ctl("segment", agent.segment).out
+    agent.stop()
+    agent.start().wait_socket().wait_valid("two")
+    wait_for(lambda: "one" not in agent.status(), 10, "one to go")
+    assert "one.test" not in agent.ctl("segment", agent.segment).out
+    kept = os.path.join(agent.storage["path"], "archive", "one")
+    wait_for(lambda: os.path.exists(kept), 10, "the archive")
+    assert not os.path.exists(os.path.join(agent.storage["path"], "certificates", "one"))
 
 
 def test_plugins(agent):

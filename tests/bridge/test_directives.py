@@ -140,7 +140,7 @@ def test_names_and_sharing(site):
                site.server("l.test", f"acme_certificate le {'a' * 60}.{'b' * 60}.{'c' * 60}.{'d' * 60};"))
     found = declared(site)
     hashes = [hashlib.sha256(text.encode()).hexdigest()[:8] for text in (
-        "le\na.test,b.test\nrsa:2048,ecdsa:256", "other\na.test\n")]
+        "le\na.test,b.test\nrsa:2048,ecdsa:256", "other\na.test")]
     assert [c["name"] for c in found[:3]] == ["a.test", *[f"a.test~{h}" for h in hashes]]
     assert len(found) == 4 and len(found[3]["name"]) == 199
     leaves = {c["name"]: site.pki.leaf(*c["identifiers"]) for c in found}

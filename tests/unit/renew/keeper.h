@@ -17,7 +17,7 @@ struct keeper {
 	struct conf *conf;
 	bool loaded;
 
-	unsigned issued, failed, revoked, installs;
+	unsigned issued, failed, revoked, installs, withdrawn;
 	char last_failed[64];
 	struct err last_error;
 
@@ -35,6 +35,14 @@ static inline void keeper_install(void *arg, const struct cert_record *r,
 	(void)fresh;
 	assert_non_null(r->name);
 	k->installs++;
+}
+
+static inline void keeper_withdraw(void *arg, const char *name)
+{
+	struct keeper *k = arg;
+
+	(void)name;
+	k->withdrawn++;
 }
 
 static inline void keeper_event(void *arg, const char *what,
@@ -67,6 +75,7 @@ static inline void keeper_new_renew(struct keeper *k)
 		.log = &k->f->d->log,
 		.instance = keeper_instance,
 		.install = keeper_install,
+		.withdraw = keeper_withdraw,
 		.event = keeper_event,
 		.arg = k });
 }

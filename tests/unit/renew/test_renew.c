@@ -3,6 +3,8 @@
  * declarations, when an operator wants it, and when a CA does not. */
 #include "keeper.h"
 
+#include <time.h>
+
 #define A "[certificate a.test]\nnames = a.test\nissuer = le\n"
 #define B "[certificate b.test]\nnames = b.test\nissuer = other\n"
 
@@ -26,6 +28,39 @@ static void what_is_missing_is_ordered(void **state)
 	assert_int_equal(counts.wanted, 2);
 	assert_int_equal(counts.current, 2);
 	assert_int_equal(counts.failing, 0);
+}
+
+static int64_t in_hundred_days(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return ((int64_t)ts.tv_sec + 100 * 86400) * 1000;
+}
+
+/* Served on while it lives; archived and withdrawn when it has expired. */
+static void what_nobody_wants_is_retired_when_it_has_expired(void **state)
+{
+	struct keeper *k = *state;
+
+	keeper_configure(k, A);
+	keeper_load(k);
+	keeper_until(k, &k->issued, 1);
+	keeper_configure(k, B);
+	renew_sweep(k->renew);
+	assert_non_null(inventory_find(renew_inventory(k->renew), "a.test"));
+	assert_int_equal(k->withdrawn, 0);
+	keeper_until(k, &k->issued, 2); /* b.test is wanted: it stays */
+	now_replace(in_hundred_days, NULL);
+	renew_sweep(k->renew);
+	now_replace(NULL, NULL);
+	assert_null(inventory_find(renew_inventory(k->renew), "a.test"));
+	assert_non_null(inventory_find(renew_inventory(k->renew), "b.test"));
+	assert_int_equal(k->withdrawn, 1);
+	keeper_turns(k, 50);
+	assert_null(memory_get(&k->f->d->memory, "certificates/a.test"));
+	assert_non_null(memory_get(&k->f->d->memory, "archive/a.test"));
+	assert_non_null(memory_get(&k->f->d->memory, "certificates/b.test"));
 }
 
 static void what_is_there_is_installed_and_not_ordered(void **state)
@@ -548,6 +583,7 @@ int main(void)
 	cmocka_unit_test_setup_teardown(test, keeper_setup, keeper_teardown)
 	const struct CMUnitTest tests[] = {
 		T(what_is_missing_is_ordered),
+		T(what_nobody_wants_is_retired_when_it_has_expired),
 		T(what_is_there_is_installed_and_not_ordered),
 		T(damaged_certificates_are_set_aside_and_others_loaded),
 		T(nothing_is_ordered_while_the_storage_is_away),

@@ -108,6 +108,7 @@ static void a_certificate_from_outside_is_revoked(void **state)
 {
 	struct keeper *k = *state;
 	struct cert_record r;
+	char serial[RENEW_SERIAL];
 	struct err e;
 
 	have(k, A, 1);
@@ -117,18 +118,19 @@ static void a_certificate_from_outside_is_revoked(void **state)
 				 &r, &e),
 	                 0);
 	assert_int_equal(renew_revoke_pem(k->renew, "le",
-	                                  str_of(r.keys[0].chain), 1,
+	                                  str_of(r.keys[0].chain), 1, serial,
 	                                  keeper_waited, k, &e),
 	                 0);
 	assert_int_equal(k->waits, 0);
 	keeper_until(k, &k->waits, 1);
 	assert_int_equal(k->waits_failed, 0);
+	assert_string_equal(serial, r.keys[0].serial);
 	assert_int_equal(k->f->fake->count[FAKE_REVOKE], 1);
 	assert_int_equal(renew_revoke_pem(k->renew, "le", STR("junk"), 1,
-	                                  keeper_waited, k, &e),
+	                                  serial, keeper_waited, k, &e),
 	                 ERR_INVALID);
 	assert_int_equal(renew_revoke_pem(k->renew, "nobody",
-	                                  str_of(r.keys[0].chain), 1,
+	                                  str_of(r.keys[0].chain), 1, serial,
 	                                  keeper_waited, k, &e),
 	                 ERR_ABSENT);
 	assert_int_equal(k->waits, 1);

@@ -68,7 +68,10 @@ class Steps:
 
     def ok(self, said=None, name=None):
         took = f"ok  {time.monotonic() - self.begun:6.1f} s"
-        print(f"{self.number:2}  {name or self.name:<52} {said or took}", flush=True)
+        name = name or self.name
+        if len(name) > 52:
+            name = name[:48] + " ..."
+        print(f"{self.number:2}  {name:<52} {said or took}", flush=True)
         self.number += 1
 
     def failed(self, how, why):

@@ -5,13 +5,17 @@ configuration can stop it, and after a reboot."""
 import os
 import shutil
 import signal
+import subprocess
 import time
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from harness import folder as folders
 from harness import peers, tls
 from harness.agent import run
+from harness.forge import Forger
+from harness.pebble import key_pem, pem
 from harness.process import wait_for
 
 from test_issue import served
@@ -125,6 +129,41 @@ def test_a_restarted_agent_orders_nothing_that_is_there(make):
     stage.agent.wait_valid("a.test", "b.test")
     time.sleep(1)
     assert stage.ca.requests("/order-plz") == orders
+
+
+def fill_replica(agent, count, folder):
+    """Publishes so many certificates, all with one key, into the agent's
+    replica; returns the root that they verify against."""
+    forger = Forger()
+    key = ec.generate_private_key(ec.SECP256R1())
+    chain = folders.write(os.path.join(folder, "chain.pem"),
+                          forger.chain(["*.many.test"], key.public_key()))
+    key_file = folders.write(os.path.join(folder, "key.pem"), key_pem(key))
+    lines = "".join(f"cert n{number}.many.test --names n{number}.many.test {chain} {key_file}\n"
+                    for number in range(count))
+    done = subprocess.run(
+        [peers.tool("segment-publish"), os.path.join(agent.state_dir, "replica.1"), "--stdin"],
+        input=lines, stdout=subprocess.PIPE, text=True, check=True)
+    assert done.stdout.count("ok\n") == count, done.stdout[-500:]
+    return folders.write(os.path.join(folder, "forged.pem"), pem(forger.issuer))
+
+
+@pytest.mark.slow
+def test_ten_thousand_certificates_are_served_within_two_seconds(make, folder):
+    names = ["n0.many.test", "n4711.many.test", "n9999.many.test"]
+    stage = make(sites=[[name] for name in names])
+    root = fill_replica(stage.agent, 10000, folder)
+    begun = time.monotonic()
+    stage.agent.start()
+    stage.nginx.start()
+    for name in names:
+        tls.handshake(stage.tls_port, name, root)
+    assert time.monotonic() - begun < 2
+    # The storage knows none of them: they stay, for nobody removed them.
+    stage.agent.wait_socket()
+    time.sleep(1)
+    stage.nginx.reload()
+    tls.handshake(stage.tls_port, names[1], root)
 
 
 def test_sigterm_ends_it_with_0_and_removes_the_socket(agent_only):

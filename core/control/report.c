@@ -127,6 +127,8 @@ static json_t *error_json(const struct renew *renew, const struct item *item)
 
 	if (leg && leg->last_error)
 		return report_error(leg->last_error, leg->last_error_at);
+	if (leg && leg->order && order_trouble(leg->order))
+		return report_error(order_trouble(leg->order), now_wall());
 	if (!issuer || !leg || leg_is_current(leg))
 		return json_null();
 	issuer_status(issuer, &status);

@@ -77,6 +77,7 @@ static void finish(struct flow *f, int rc, const struct err *e)
 static void enter(struct flow *f)
 {
 	f->tries = f->polls = 0;
+	f->trouble = (struct err){ 0 };
 	f->entered = now_mono();
 	if (f->state == f->table->done)
 		finish(f, 0, NULL);
@@ -196,6 +197,8 @@ static void failed(struct flow *f, const struct err *e)
 		ms = e->retry_at - now_wall();
 	if (e->code == ERR_RETRY && again_after(f, ms)) {
 		f->tries++;
+		f->trouble = *e;
+		f->trouble.retry_at = now_wall() + ms;
 		log_failure(f, LOG_LEVEL_INFO, "retry", ms, e);
 		return;
 	}

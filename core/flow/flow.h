@@ -84,6 +84,7 @@ struct flow {
 	struct after *after;
 	unsigned tries, polls, hops;
 	int64_t entered, started; /* monotonic */
+	struct err trouble; /* why a step is tried again; code 0: it is not */
 	bool running; /* between flow_start and the end */
 };
 

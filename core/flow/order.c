@@ -517,3 +517,8 @@ const char *order_state(const struct order *o)
 {
 	return ORDER_FLOW.steps[o->flow.state].name;
 }
+
+const struct err *order_trouble(const struct order *o)
+{
+	return o->flow.trouble.code ? &o->flow.trouble : NULL;
+}

@@ -48,7 +48,8 @@ struct order *order_start(const struct order_env *env, struct ca *ca,
 /* Also one that is under way: it stays saved and goes on when started anew. */
 void order_free(struct order *o);
 
-/* "authorize", ...: for status. */
+/* For status: "authorize", ..., and why its step is tried again, or NULL. */
 const char *order_state(const struct order *o);
+const struct err *order_trouble(const struct order *o);
 
 extern const struct flow_table ORDER_FLOW;

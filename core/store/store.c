@@ -83,7 +83,7 @@ char *store_order_key(const char *certificate, enum key_kind kind,
 	char name[COMPONENT_MAX + 1];
 
 	component(certificate, name);
-	snprintf(out, STORE_KEY_MAX, "orders/%s/%s", name, key_kind_name(kind));
+	snprintf(out, STORE_KEY_MAX, "orders/%s@%s", name, key_kind_name(kind));
 	return out;
 }
 

@@ -16,7 +16,7 @@
  * a damaged value. Records (record.h) are its values.
  *
  *   accounts/ISSUER@HASH         the account at one directory URL
- *   orders/NAME/TYPE             the order under way for one key type
+ *   orders/NAME@TYPE             the order under way for one key type
  *   certificates/NAME            what is served
  *   archive/NAME                 what was served before it
  *   damaged/TIME/...             what could not be read, as it was found

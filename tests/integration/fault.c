@@ -119,18 +119,21 @@ int posix_fallocate64(int fd, off_t at, off_t len)
 	return posix_fallocate(fd, at, len);
 }
 
-static void note(const char *target)
+static void note(int folder, const char *target)
 {
 	const char *path = getenv("FAULT_LOG");
 	struct timespec now;
-	char line[4200];
+	char line[8400], link[64], where[4096] = "";
 
 	if (!path)
 		return;
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	int len = snprintf(line, sizeof line, "%lld %s\n",
+	snprintf(link, sizeof link, "/proc/self/fd/%d", folder);
+	if (folder >= 0 && readlink(link, where, sizeof where - 1) < 0)
+		where[0] = '\0';
+	int len = snprintf(line, sizeof line, "%lld %s/%s\n",
 	                   (long long)now.tv_sec * 1000000000 + now.tv_nsec,
-	                   target);
+	                   where, target);
 	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return;
@@ -156,7 +159,7 @@ int renameat(int from, const char *old, int to, const char *new)
 
 	power("before", number);
 	int rc = next(from, old, to, new);
-	note(new);
+	note(to, new);
 	power("after", number);
 	return rc;
 }
@@ -175,7 +178,7 @@ int renameat2(int from, const char *old, int to, const char *new,
 
 	power("before", number);
 	int rc = next(from, old, to, new, flags);
-	note(new);
+	note(to, new);
 	power("after", number);
 	return rc;
 }
@@ -188,7 +191,7 @@ int linkat(int from, const char *old, int to, const char *new, int flags)
 
 	power("before", number);
 	int rc = next(from, old, to, new, flags);
-	note(new);
+	note(to, new);
 	power("after", number);
 	return rc;
 }

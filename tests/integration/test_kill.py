@@ -54,7 +54,7 @@ def goes_on(agent, fake, first):
     newOrder if the order had been saved when the power went."""
     ordered = [at for method, path, at in fake.requests[first:]
                if method == "POST" and path == "/order-plz"]
-    saved = ordered and any(at > ordered[0] + 0.001 and "order" in path
+    saved = ordered and any(at > ordered[0] + 0.001 and "/orders/" in path
                             for at, path in saves(agent))
     agent.env = agent.without_faults
     with agent:

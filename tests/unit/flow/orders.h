@@ -5,7 +5,7 @@
 #include "fixture.h"
 
 #define CERT_KEY  "certificates/a.test"
-#define ORDER_KEY_TEXT "orders/a.test/ecdsa:256"
+#define ORDER_KEY_TEXT "orders/a.test@ecdsa:256"
 
 static inline struct cert_record stored(struct flows *f)
 {

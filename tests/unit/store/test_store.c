@@ -15,7 +15,7 @@ static void a_name_stands_in_its_key_as_it_is(void **state)
 	assert_string_equal(store_certificate_key("*.a.test~0badcafe", key),
 	                    "certificates/*.a.test~0badcafe");
 	assert_string_equal(store_order_key("a.test", KEY_RSA2048, key),
-	                    "orders/a.test/rsa:2048");
+	                    "orders/a.test@rsa:2048");
 	assert_int_equal(strncmp(store_account_key("le", "https://a/", key),
 	                         "accounts/le@", 12),
 	                 0);
@@ -116,7 +116,7 @@ static void all_values_are_listed_page_by_page(void **state)
 		snprintf(key, sizeof key, "certificates/c%d", i);
 		assert_int_equal(desk_put(d, key, "v"), 0);
 	}
-	assert_int_equal(desk_put(d, "orders/x/rsa:2048", "v"), 0);
+	assert_int_equal(desk_put(d, "orders/x@rsa:2048", "v"), 0);
 	assert_int_equal(desk_count(d, "certificates"), 50);
 	assert_int_equal(desk_count(d, "orders"), 1);
 	assert_int_equal(desk_count(d, "nothing"), 0);

@@ -117,6 +117,17 @@ class Agent:
             for plugin in peers.plugins():
                 os.chmod(shutil.copy(plugin, self.plugin_dir), 0o755)
 
+    @property
+    def binary(self):
+        """The program; as another user a copy that this user can reach, for
+        the checkout may be closed to it."""
+        if not (self.user and os.getuid() == 0):
+            return peers.agent()
+        copy = os.path.join(self.home, "acme-agent")
+        if not os.path.exists(copy):
+            os.chmod(shutil.copy(peers.agent(), copy), 0o755)
+        return copy
+
     # -- the process ------------------------------------------------------
 
     @property
@@ -144,7 +155,7 @@ class Agent:
             heard.setblocking(False)
             begun = time.monotonic()
             self.program = Program(
-                [peers.agent(), "-c", self.conf, *words], self.log,
+                [self.binary, "-c", self.conf, *words], self.log,
                 env={**self.env, "NOTIFY_SOCKET": notify}, **self._as_user())
             if ready:
                 try:
@@ -205,7 +216,7 @@ class Agent:
     def once(self, *words, timeout=60):
         """Runs the agent to its end: -t, publish, --version."""
         self.stage_plugins()
-        return run([peers.agent(), "-c", self.conf, *words], timeout, self.env,
+        return run([self.binary, "-c", self.conf, *words], timeout, self.env,
                    **self._as_user())
 
     def check(self):

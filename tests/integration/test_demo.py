@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
@@ -15,6 +16,9 @@ import pytest
 from harness import folder as folders
 from harness import peers
 from harness.process import environment, wait_for
+
+sys.path.insert(0, os.path.join(peers.TOP, "tests", "lint"))
+import lint  # noqa: E402
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
@@ -143,11 +147,7 @@ def test_keep_and_stop(folder):
 
 def tree_at(path):
     """A copy of this tree, with the servers but without anything built."""
-    listed = subprocess.run(["git", "-c", "safe.directory=*", "-C", peers.TOP, "ls-files", "-z"],
-                            stdout=subprocess.PIPE, text=True, check=False).stdout
-    if not listed:
-        pytest.skip("no git here to tell what belongs to the tree")
-    for name in filter(None, listed.split("\0")):
+    for name in lint.tree(peers.TOP):
         os.makedirs(os.path.dirname(os.path.join(path, name)), exist_ok=True)
         shutil.copy(os.path.join(peers.TOP, name), os.path.join(path, name))
     shutil.copytree(peers.PEERS, os.path.join(path, "build", "peers"), symlinks=True)

@@ -85,6 +85,19 @@ struct one {
 	char *name;
 };
 
+/* One less to wait for; after the last one, the answer. */
+static void ordering_end(struct ordering *o)
+{
+	if (--o->pending)
+		return;
+	if (o->call)
+		control_done(o->call, json_pack("{s:o}", "certificates",
+		                                o->certificates));
+	else
+		json_decref(o->certificates);
+	free(o);
+}
+
 static void one_ended(void *arg, int rc, const struct err *e)
 {
 	struct one *one = arg;
@@ -99,14 +112,7 @@ static void one_ended(void *arg, int rc, const struct err *e)
 	json_array_append_new(o->certificates, entry);
 	free(one->name);
 	free(one);
-	if (--o->pending)
-		return;
-	if (o->call)
-		control_done(o->call, json_pack("{s:o}", "certificates",
-		                                o->certificates));
-	else
-		json_decref(o->certificates);
-	free(o);
+	ordering_end(o);
 }
 
 static int begin_one(struct ordering *o, const char *name, bool force,
@@ -172,14 +178,7 @@ static int begin_all(struct agent *a, struct control_call *call,
 		rc = begin_one(o, names->list[i], force, e);
 	if (rc < 0)
 		o->call = NULL; /* the error is the answer */
-	if (--o->pending == 0) {
-		if (o->call)
-			control_done(o->call, json_pack("{s:o}", "certificates",
-			                                o->certificates));
-		else
-			json_decref(o->certificates);
-		free(o);
-	}
+	ordering_end(o);
 	return rc < 0 ? rc : wait ? CONTROL_LATER : 0;
 }
 

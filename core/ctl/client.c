@@ -102,7 +102,7 @@ static int fill(struct client *client, struct err *e)
 	if (n <= 0)
 		return err_set(e, ERR_ABSENT,
 			       "the agent at %s closed the connection; it "
-			       "talks to root and its own user only",
+			       "talks to root, its user, and [nginx] users",
 			       client->path);
 	if (buf_add(&client->in, chunk, (size_t)n))
 		return err_set(e, ERR_BROKEN, "the answer is too long");

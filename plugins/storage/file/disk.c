@@ -526,8 +526,19 @@ struct walk {
 	disk_walk_fn *fn;
 	disk_folder_fn *folder;
 	void *arg;
+	int errnum; /* why it ended: what is there cannot be read */
 	char path[KEY_PATH];
 };
+
+/* A folder that has gone is no failure; one that cannot be read is, or a part
+ * would pass for the whole. */
+static int unreadable(struct walk *w)
+{
+	if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP)
+		return 0;
+	w->errnum = errno;
+	return -1;
+}
 
 static int is_ours(const struct dirent *entry)
 {
@@ -567,7 +578,9 @@ static int walk_entry(struct walk *w, int fd, const struct dirent *entry,
 			rc = w->fn(w->arg, w->path);
 	} else {
 		int below = openat(fd, entry->d_name, FOLDER_FLAGS);
-		if (below >= 0 && depth < DEPTH_MAX)
+		if (below < 0)
+			rc = unreadable(w);
+		else if (depth < DEPTH_MAX)
 			rc = walk_folder(w, below, rest ? rest : "", depth + 1);
 		if (below >= 0)
 			close(below);
@@ -586,6 +599,8 @@ static int walk_folder(struct walk *w, int fd, const char *after, int depth)
 	if (w->folder)
 		w->folder(w->arg, w->path);
 	int count = scandirat(fd, ".", &names, is_ours, by_name);
+	if (count < 0)
+		return unreadable(w);
 	for (int i = 0; i < count; i++) {
 		const char *name = names[i]->d_name, *rest = NULL;
 		int cmp = 1;
@@ -630,5 +645,6 @@ acme_status disk_walk(struct disk *d, const char *path, const char *after,
 		after += len + 1;
 	walk_folder(&w, fd, after, 0);
 	close(fd);
-	return ACME_OK;
+	errno = w.errnum;
+	return w.errnum ? outcome_errno(o, "%s/%s", d->path, path) : ACME_OK;
 }

@@ -291,6 +291,37 @@ static void lists_have_prefix_cursor_and_limit(void **state)
 	bench_close(b, i, 0);
 }
 
+/* Who took a part of the list for all of it would order anew what is there. */
+static void without_descriptors_a_list_fails(void **state)
+{
+	struct bench *b = *state;
+	struct instance *i = open_store(b);
+	struct rlimit before, few;
+	bool failed = false;
+
+	put(b, i, "a/b/c/d", "value", EXPECT_ANY);
+	put(b, i, "a/e", "value", EXPECT_ANY);
+	assert_int_equal(list(b, i, "a", 0, true).total, 2);
+	getrlimit(RLIMIT_NOFILE, &before);
+	int lowest = dup(0);
+	close(lowest);
+	for (int more = 0; more < 12; more++) {
+		struct listed l = { .bench = b };
+		struct list_query q = { .prefix = STR("a") };
+		few = before;
+		few.rlim_cur = (rlim_t)(lowest + more);
+		setrlimit(RLIMIT_NOFILE, &few);
+		instance_list(i, &q, ASK_MS, on_list, &l);
+		enum err_code rc = bench_wait(b);
+		setrlimit(RLIMIT_NOFILE, &before);
+		if (rc == ERR_OK && l.total != 2)
+			fail_msg("%zu of 2 with %d descriptors", l.total, more);
+		failed = failed || rc != ERR_OK;
+	}
+	assert_true(failed);
+	bench_close(b, i, 0);
+}
+
 static void ten_thousand_are_listed_quickly(void **state)
 {
 	struct bench *b = *state;
@@ -577,6 +608,7 @@ int main(int argc, char **argv)
 		TEST(large_values_pass_and_larger_do_not),
 		TEST(what_can_be_no_value_is_set_aside),
 		TEST(lists_have_prefix_cursor_and_limit),
+		TEST(without_descriptors_a_list_fails),
 		TEST(ten_thousand_are_listed_quickly),
 		TEST(a_lease_is_one_at_a_time_and_ends),
 		TEST(a_watch_sees_what_others_do),

@@ -130,7 +130,8 @@ static int draw(void)
 	return 0;
 }
 
-/* As root: makes the folders, gives them to the user, becomes it. */
+/* As root: makes the folders, gives them to the user with what nginx may have
+ * made there before, becomes it. */
 static int drop_root(const struct agent_options *o, struct err *e)
 {
 	struct conf_boot boot;
@@ -145,8 +146,8 @@ static int drop_root(const struct agent_options *o, struct err *e)
 	const char *state = o->state_dir ? o->state_dir : boot.state_dir;
 	rc = rc < 0 ? rc : file_mkdirs(run, 0755, e);
 	rc = rc < 0 ? rc : file_mkdirs(state, 0700, e);
-	if (rc == 0 && (chown(run, uid, gid) < 0 || chown(state, uid, gid) < 0))
-		rc = err_errno(e, errno, "%s, %s: chown", run, state);
+	rc = rc < 0 ? rc : user_give(run, uid, gid, e);
+	rc = rc < 0 ? rc : user_give(state, uid, gid, e);
 	return rc < 0 ? rc : user_become(boot.user, uid, gid, e);
 }
 

@@ -79,10 +79,12 @@ static void open_replica(struct publisher *p, const char *state_dir)
 		log_err(&p->log, LOG_LEVEL_ERROR, "no replica", &e);
 }
 
-/* Whichever of the two is new gets what the other has. */
+/* Whichever of the two is new gets what the other has. So does a segment that
+ * is empty: who made it was killed before the restore. */
 static void level(struct publisher *p)
 {
-	bool fresh = segment_state(p->segment) != SEGMENT_KEPT;
+	bool fresh = segment_state(p->segment) != SEGMENT_KEPT ||
+	             publisher_count(p) == 0;
 	bool stale = segment_state(p->replica) != SEGMENT_KEPT;
 	size_t skipped = 0;
 	struct err e;

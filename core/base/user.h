@@ -13,3 +13,10 @@ int user_find(const char *user, const char *group, uid_t *uid, gid_t *gid,
 /* Becomes that user for good, supplementary groups included, and proves that
  * there is no way back. */
 int user_become(const char *name, uid_t uid, gid_t gid, struct err *e);
+
+/*
+ * Gives a folder of root's to that user, and what is in it as far as it is
+ * root's, too; links are not followed. A folder that is not root's stays as it
+ * is, one that others may write is ERR_DENIED.
+ */
+int user_give(const char *folder, uid_t uid, gid_t gid, struct err *e);

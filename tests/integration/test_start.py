@@ -3,6 +3,7 @@
 configuration can stop it, and after a reboot."""
 
 import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -92,6 +93,39 @@ def test_publishing_needs_no_plugin(make, how):
     wait_for(lambda: os.path.exists(stage.agent.segment), 10, "segment")
     stage.nginx.start()
     assert tls.handshake(stage.tls_port, "a.test", stage.root).serial == stage.serial
+
+
+def test_an_agent_killed_before_it_published_anything(make):
+    """The segment is there then, and empty: what is stored comes all the same."""
+    stage = issued(make)
+    reboot(stage)
+    done = subprocess.run([peers.tool("segment-publish"), stage.agent.segment, "--stdin"],
+                          stdin=subprocess.DEVNULL, check=True)
+    assert done.returncode == 0 and os.path.getsize(stage.agent.segment)
+    result = stage.agent.once("publish")
+    assert result.code == 0, result
+    stage.nginx.start()
+    assert tls.handshake(stage.tls_port, "a.test", stage.root).serial == stage.serial
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can start it for another user")
+def test_nginx_came_first_and_root_starts_the_agent_for_another_user(make):
+    """As in a container: nginx, as root, has made what was not there."""
+    stage = make(sites=[["a.test"]])
+    shutil.rmtree(stage.agent.run_dir)
+    stage.ca.start()
+    stage.nginx.start()
+    assert os.stat(stage.agent.segment).st_uid == 0
+    stage.agent.agent["user"] = "daemon"
+    stage.agent.set_conf()
+    stage.agent.start().wait_socket()
+    served(stage, "a.test")
+    daemon = pwd.getpwnam("daemon").pw_uid
+    for where, folders_, names in os.walk(stage.agent.run_dir):
+        for name in folders_ + names:
+            assert os.lstat(os.path.join(where, name)).st_uid == daemon, name
+    stage.agent.stop()
+    stage.agent.start().wait_socket()
 
 
 def test_workers_that_start_without_an_agent_serve_everything(make):

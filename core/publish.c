@@ -286,10 +286,10 @@ static int put_record(struct publisher *p, const struct cert_record *r,
 	return rc;
 }
 
-static bool is_published(const struct publisher *p, const char *name,
-                         uint64_t version)
+static bool has_version(const struct segment *s, const char *name,
+                        uint64_t version)
 {
-	const struct acme_segment *reader = segment_reader(p->segment);
+	const struct acme_segment *reader = segment_reader(s);
 	struct acme_segment_record record;
 	char *buf = mem_alloc(ACME_SEGMENT_RECORD_MAX);
 	enum acme_segment_result result =
@@ -310,8 +310,15 @@ int publisher_install(struct publisher *p, const struct cert_record *record,
 {
 	uint64_t version = version_of(record);
 
-	if (record->key_count == 0 || is_published(p, record->name, version))
+	if (record->key_count == 0)
 		return 0;
+	if (has_version(p->segment, record->name, version)) {
+		/* who published it may have been killed before it was there */
+		if (p->replica &&
+		    !has_version(p->replica, record->name, version))
+			want_replica(p, record->name);
+		return 0;
+	}
 	int rc = put_record(p, record, version, e);
 	if (rc < 0) {
 		p->incomplete = true;

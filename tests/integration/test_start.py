@@ -108,6 +108,29 @@ def test_an_agent_killed_before_it_published_anything(make):
     assert tls.handshake(stage.tls_port, "a.test", stage.root).serial == stage.serial
 
 
+def test_an_agent_killed_before_the_replica_had_it(make):
+    """The replica learns of it at the next start, not at the next renewal."""
+    stage = make(sites=[["a.test"]]).start()
+    served(stage, "a.test")
+    root = stage.ca.write_root()
+    replica = os.path.join(stage.agent.state_dir, "replica.1")
+    stage.agent.stop()
+    shutil.copy(replica, replica + ".old")
+    stage.agent.start().wait_socket()
+    stage.agent.wait_valid("a.test")
+    assert stage.agent.renew("a.test")
+    serial = tls.handshake(stage.tls_port, "a.test", root).serial
+    stage.agent.stop()
+    os.rename(replica + ".old", replica)
+    stage.agent.start().wait_socket()
+    stage.agent.wait_log("loaded", count=3)
+    stage.stop()
+    reboot(stage)
+    assert stage.agent.once("publish").code == 0
+    stage.nginx.start()
+    assert tls.handshake(stage.tls_port, "a.test", root).serial == serial
+
+
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can start it for another user")
 def test_nginx_came_first_and_root_starts_the_agent_for_another_user(make):
     """As in a container: nginx, as root, has made what was not there."""

@@ -179,7 +179,7 @@ static inline bool flows_has_ended(void *arg)
 
 static inline int flows_wait(struct flows *f)
 {
-	if (!loop_run_until(f->d->b->loop, flows_has_ended, f, 20000))
+	if (!loop_run_until(f->d->b->loop, flows_has_ended, f, BENCH_PATIENCE))
 		fail_msg("no end:\n%s", f->d->b->log.ptr);
 	assert_int_equal(f->ends, 1);
 	f->ends = 0;

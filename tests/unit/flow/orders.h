@@ -95,7 +95,7 @@ static inline void crash_in(struct flows *f, const char *state)
 	f->d->memory.arg = &c;
 	f->order = order_start(&f->env, f->ca, &f->d->log, &f->spec,
 	                       flows_ended, f);
-	if (!loop_run_until(f->d->b->loop, has_crashed, &c, 5000))
+	if (!loop_run_until(f->d->b->loop, has_crashed, &c, BENCH_PATIENCE))
 		fail_msg("never in %s\n%s", state, f->d->b->log.ptr);
 	restart(f);
 	f->d->memory.after = f->d->memory.before = NULL;

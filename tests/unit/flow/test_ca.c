@@ -43,7 +43,7 @@ static void ask(struct flows *f, struct asked *a)
 
 static int await(struct asked *a)
 {
-	assert_true(loop_run_until(a->f->d->b->loop, has_answer, a, 10000));
+	assert_true(loop_run_until(a->f->d->b->loop, has_answer, a, BENCH_PATIENCE));
 	assert_int_equal(a->answers, 1);
 	return a->rc;
 }

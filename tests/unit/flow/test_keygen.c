@@ -39,7 +39,7 @@ static void a_key_and_its_text_are_the_callers(void **state)
 	struct err e;
 
 	keygen_start(b->loop, KEY_EC384, made, &m);
-	assert_true(loop_run_until(b->loop, is_made, &m, 10000));
+	assert_true(loop_run_until(b->loop, is_made, &m, BENCH_PATIENCE));
 	assert_int_equal(m.rc, 0);
 	assert_int_equal(key_kind_of(m.key), KEY_EC384);
 	assert_int_equal(key_from_pem((struct str){ m.pem.ptr, m.pem.len },
@@ -57,7 +57,7 @@ static void a_text_that_nobody_takes_is_wiped(void **state)
 	struct made m = { .leave = true };
 
 	keygen_start(b->loop, KEY_EC256, made, &m);
-	assert_true(loop_run_until(b->loop, is_made, &m, 10000));
+	assert_true(loop_run_until(b->loop, is_made, &m, BENCH_PATIENCE));
 	key_free(m.key);
 }
 
@@ -67,7 +67,7 @@ static void a_kind_that_cannot_be_made_is_an_error(void **state)
 	struct made m = { 0 };
 
 	keygen_start(b->loop, KEY_OTHER, made, &m);
-	assert_true(loop_run_until(b->loop, is_made, &m, 10000));
+	assert_true(loop_run_until(b->loop, is_made, &m, BENCH_PATIENCE));
 	assert_true(m.rc < 0);
 	assert_null(m.key);
 }

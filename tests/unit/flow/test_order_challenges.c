@@ -107,7 +107,7 @@ static void an_instance_may_go_while_it_presents(void **state)
 	f->web.hold = true;
 	f->order = order_start(&f->env, f->ca, &f->d->log, &f->spec,
 	                       flows_ended, f);
-	assert_true(loop_run_until(f->d->b->loop, is_held, &f->web, 5000));
+	assert_true(loop_run_until(f->d->b->loop, is_held, &f->web, BENCH_PATIENCE));
 	f->instances[0] = NULL;
 	bench_close(f->d->b, gone, 0);
 	flows_wait(f);
@@ -126,7 +126,7 @@ static void an_instance_may_go_while_it_cleans_up(void **state)
 	f->web.hold = true;
 	f->order = order_start(&f->env, f->ca, &f->d->log, &f->spec,
 	                       flows_ended, f);
-	assert_true(loop_run_until(f->d->b->loop, is_held, &f->web, 5000));
+	assert_true(loop_run_until(f->d->b->loop, is_held, &f->web, BENCH_PATIENCE));
 	f->instances[0] = NULL;
 	bench_close(f->d->b, gone, 0);
 	assert_int_equal(flows_wait(f), 0);

@@ -403,7 +403,7 @@ static bool has_change(void *arg)
 
 static void wait_change(struct bench *b)
 {
-	assert_true(loop_run_until(b->loop, has_change, b, 10000));
+	assert_true(loop_run_until(b->loop, has_change, b, BENCH_PATIENCE));
 	b->changes = 0;
 }
 

@@ -272,7 +272,7 @@ static void one_name_is_asked_one_at_a_time(void **state)
 	for (int n = 0; n < 6; n++)
 		ops[n] = instance_present(i, &c, 0, count_answer, &count);
 	op_cancel(ops[2]); /* while it waits */
-	assert_true(loop_run_until(b->loop, five, &count, 5000));
+	assert_true(loop_run_until(b->loop, five, &count, BENCH_PATIENCE));
 	assert_true(bench_logged(b, "running 1"));
 	assert_false(bench_logged(b, "running 2"));
 	bench_close(b, i, 0);
@@ -343,7 +343,7 @@ static void a_watch_ends_by_cancel_and_by_close(void **state)
 	acme_op op = instance_watch(i, STR(""), STR("x"), bench_change,
 	                            bench_answer, b);
 
-	assert_true(loop_run_until(b->loop, changed, b, 5000));
+	assert_true(loop_run_until(b->loop, changed, b, BENCH_PATIENCE));
 	op_cancel(op);
 	int seen = b->changes;
 	quiet(b);

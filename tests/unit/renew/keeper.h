@@ -155,7 +155,7 @@ static inline void keeper_load(struct keeper *k)
 {
 	renew_load(k->renew, keeper_loaded, k);
 	assert_true(loop_run_until(k->f->d->b->loop, keeper_has_loaded, k,
-	                           5000));
+	                           BENCH_PATIENCE));
 }
 
 /* ---- waiting ---- */
@@ -185,7 +185,7 @@ static inline void keeper_until(struct keeper *k, unsigned *counter,
 {
 	struct keeper_goal g = { k, counter, value };
 
-	if (!loop_run_until(k->f->d->b->loop, keeper_reached, &g, 15000))
+	if (!loop_run_until(k->f->d->b->loop, keeper_reached, &g, BENCH_PATIENCE))
 		fail_msg("%u of %u\n%s", *counter, value, k->f->d->b->log.ptr);
 }
 

@@ -342,7 +342,7 @@ static bool order_is_ready(void *arg)
 static void until_ready(struct keeper *k)
 {
 	k->f->fake->pending_polls = 1000;
-	assert_true(loop_run_until(k->f->d->b->loop, order_is_ready, k, 5000));
+	assert_true(loop_run_until(k->f->d->b->loop, order_is_ready, k, BENCH_PATIENCE));
 }
 
 static void an_issuer_that_changes_takes_over_its_orders(void **state)

@@ -117,7 +117,7 @@ static inline bool desk_answered(void *arg)
 
 static inline int desk_wait(struct desk *d)
 {
-	assert_true(loop_run_until(d->b->loop, desk_answered, d, 20000));
+	assert_true(loop_run_until(d->b->loop, desk_answered, d, BENCH_PATIENCE));
 	assert_int_equal(d->answers, 1);
 	d->answers = 0;
 	return d->rc;

@@ -80,7 +80,7 @@ static int run(struct desk *d, struct changing *c)
 	d->memory.arg = c;
 	store_change(d->store, "a.test", change, ended, c);
 	assert_int_equal(c->ends, 0);
-	assert_true(loop_run_until(d->b->loop, has_ended, c, 10000));
+	assert_true(loop_run_until(d->b->loop, has_ended, c, BENCH_PATIENCE));
 	assert_int_equal(c->ends, 1);
 	return c->rc;
 }

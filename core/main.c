@@ -130,6 +130,16 @@ static int draw(void)
 	return 0;
 }
 
+/* What may lie in folders of root's that become the agent's. */
+static const char *const RUN_FILES[] = { "segment.1", "status.1",
+	                                 "control.sock", "declared", NULL };
+static const char *const STATE_FILES[] = {
+	"lock", "replica.1", "declared.json", "lost+found", "store",
+	/* storage/file, where its path is the same */
+	"accounts", "orders", "certificates", "archive", "damaged",
+	".tmp", ".lock", ".leases", ".damaged", NULL
+};
+
 /* As root: makes the folders, gives them to the user with what nginx may have
  * made there before, becomes it. */
 static int drop_root(const struct agent_options *o, struct err *e)
@@ -146,8 +156,8 @@ static int drop_root(const struct agent_options *o, struct err *e)
 	const char *state = o->state_dir ? o->state_dir : boot.state_dir;
 	rc = rc < 0 ? rc : file_mkdirs(run, 0755, e);
 	rc = rc < 0 ? rc : file_mkdirs(state, 0700, e);
-	rc = rc < 0 ? rc : user_give(run, uid, gid, e);
-	rc = rc < 0 ? rc : user_give(state, uid, gid, e);
+	rc = rc < 0 ? rc : user_give(run, RUN_FILES, uid, gid, e);
+	rc = rc < 0 ? rc : user_give(state, STATE_FILES, uid, gid, e);
 	return rc < 0 ? rc : user_become(boot.user, uid, gid, e);
 }
 

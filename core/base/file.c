@@ -11,6 +11,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -112,6 +113,19 @@ int file_write(const char *path, const void *bytes, size_t len, mode_t mode,
 	return 0;
 }
 
+/* The umask is for files with keys in them; a folder has the mode that was
+ * asked for, or others could not reach what lies in it for them. */
+static int make_folder(const char *path, mode_t mode, struct err *e)
+{
+	if (mkdir(path, mode) == 0) {
+		if (chmod(path, mode) < 0)
+			return err_errno(e, errno, "chmod %s", path);
+	} else if (errno != EEXIST) {
+		return err_errno(e, errno, "mkdir %s", path);
+	}
+	return 0;
+}
+
 int file_mkdirs(const char *path, mode_t mode, struct err *e)
 {
 	char part[PATH_MAX];
@@ -123,13 +137,13 @@ int file_mkdirs(const char *path, mode_t mode, struct err *e)
 		if (*p != '/')
 			continue;
 		*p = '\0';
-		if (mkdir(part, mode) < 0 && errno != EEXIST)
-			return err_errno(e, errno, "mkdir %s", part);
+		/* "a/b/": the last slash follows the folder itself */
+		mode_t last = p[1 + strspn(p + 1, "/")] ? 0755 : mode;
+		if (make_folder(part, last, e) < 0)
+			return e->code;
 		*p = '/';
 	}
-	if (mkdir(part, mode) < 0 && errno != EEXIST)
-		return err_errno(e, errno, "mkdir %s", part);
-	return 0;
+	return make_folder(part, mode, e);
 }
 
 static int check_one(const char *path, uid_t owner, int is_folder,

@@ -21,7 +21,8 @@ int file_read(const char *path, struct buf *out, struct err *e);
 int file_write(const char *path, const void *bytes, size_t len, mode_t mode,
                struct err *e);
 
-/* Creates the folder and its missing parents; an existing one is left as is. */
+/* Creates the folder with this mode and its missing parents with 0755, whatever
+ * the umask; what exists is left as it is. */
 int file_mkdirs(const char *path, mode_t mode, struct err *e);
 
 /* What is loaded as code must belong to root or to `owner` and be writable by

@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -93,7 +94,40 @@ static int give(int fd, uid_t uid, gid_t gid, int depth)
 	return fchown(fd, uid, gid);
 }
 
-int user_give(const char *folder, uid_t uid, gid_t gid, struct err *e)
+static bool is_one_of(const char *const *list, const char *name)
+{
+	while (*list && strcmp(*list, name) != 0)
+		list++;
+	return *list;
+}
+
+/* A path that was mistyped must not take /run away from everybody. */
+static int only_ours(int fd, const char *const *ours, struct err *e)
+{
+	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+	struct dirent *entry;
+	int rc = 0;
+
+	if (!dir) {
+		rc = err_errno(e, errno, "reading it");
+		if (copy >= 0)
+			close(copy);
+		return rc;
+	}
+	while (rc == 0 && (entry = readdir(dir)))
+		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, "..") &&
+		    !is_one_of(ours, entry->d_name))
+			rc = err_set(e, ERR_DENIED, "belongs to root and holds "
+			             "\"%s\": chown -R it, if all of it is "
+			             "meant for the agent", entry->d_name);
+	rewinddir(dir); /* the copy shares its place with `fd` */
+	closedir(dir);
+	return rc;
+}
+
+int user_give(const char *folder, const char *const *ours, uid_t uid, gid_t gid,
+              struct err *e)
 {
 	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct stat st;
@@ -103,6 +137,8 @@ int user_give(const char *folder, uid_t uid, gid_t gid, struct err *e)
 		rc = err_errno(e, errno, "%s", folder);
 	else if (st.st_mode & S_IWOTH)
 		rc = err_set(e, ERR_DENIED, "%s: writable by others", folder);
+	else if (st.st_uid == 0 && only_ours(fd, ours, e) < 0)
+		rc = err_in(e, "%s", folder);
 	else if (give(fd, uid, gid, 0) < 0)
 		rc = err_errno(e, errno, "%s: chown", folder);
 	if (fd >= 0)

@@ -149,6 +149,29 @@ static void folders_are_made_with_their_parents(void **state)
 	assert_true(file_mkdirs(path_of("file/x"), 0700, &e) < 0);
 }
 
+static mode_t mode_of(const char *name)
+{
+	struct stat st;
+
+	assert_int_equal(stat(path_of(name), &st), 0);
+	return st.st_mode & 07777;
+}
+
+static void folders_have_their_mode_whatever_the_umask(void **state)
+{
+	mode_t mask = umask(077);
+
+	(void)state;
+	assert_int_equal(file_mkdirs(path_of("run/agent"), 0755, &e), 0);
+	assert_int_equal(file_mkdirs(path_of("lib/agent/"), 0700, &e), 0);
+	assert_int_equal(file_mkdirs(path_of("run/agent"), 0700, &e), 0);
+	umask(mask);
+	assert_int_equal(mode_of("run"), 0755);
+	assert_int_equal(mode_of("run/agent"), 0755);
+	assert_int_equal(mode_of("lib"), 0755);
+	assert_int_equal(mode_of("lib/agent"), 0700);
+}
+
 static void what_others_may_write_is_not_trusted(void **state)
 {
 	(void)state;
@@ -183,6 +206,7 @@ int main(void)
 		T(a_full_disk_leaves_the_old_content),
 		T(a_folder_that_is_not_there_is_an_error),
 		T(folders_are_made_with_their_parents),
+		T(folders_have_their_mode_whatever_the_umask),
 		T(what_others_may_write_is_not_trusted),
 	};
 

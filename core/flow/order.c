@@ -75,7 +75,8 @@ static int take_record(struct order *o, struct order_record *r, struct err *e)
 {
 	struct str pem = { r->key.ptr, r->key.len };
 	int state = flow_state(&ORDER_FLOW, r->state);
-	bool lost = r->account && strcmp(r->account, ca_kid(o->flow.ca)) != 0;
+	const char *kid = ca_kid(o->flow.ca); /* NULL: registered anew now */
+	bool lost = r->account && (!kid || strcmp(r->account, kid) != 0);
 
 	if (key_from_pem(pem, &o->key, e) < 0)
 		return e->code;

@@ -98,6 +98,27 @@ static void a_saved_order_of_another_account_is_cleaned_up_first(void **state)
 	flows_clean(f);
 }
 
+/* Another order has found out that the CA does not know the account any more:
+ * for the time of newAccount there is none. */
+static void a_saved_order_resumes_while_there_is_no_account(void **state)
+{
+	struct flows *f = *state;
+
+	crash_in(f, "ready");
+	assert_int_equal(flows_register(f), 0);
+	char *kid = mem_strdup(ca_kid(f->ca));
+	f->order = order_start(&f->env, f->ca, &f->d->log, &f->spec,
+	                       flows_ended, f);
+	ca_set_account(f->ca, ca_key(f->ca), NULL);
+	flows_turns(f, 50);
+	ca_set_account(f->ca, ca_key(f->ca), kid);
+	assert_int_equal(flows_wait(f), 0);
+	order_free(f->order);
+	f->order = NULL;
+	flows_clean(f);
+	free(kid);
+}
+
 static void a_damaged_order_is_set_aside_and_placed_anew(void **state)
 {
 	struct flows *f = *state;
@@ -224,6 +245,7 @@ int main(void)
 		T(a_saved_order_for_other_names_is_cleaned_up_first),
 		T(a_saved_order_goes_on_for_the_same_names_in_any_order),
 		T(a_saved_order_of_another_account_is_cleaned_up_first),
+		T(a_saved_order_resumes_while_there_is_no_account),
 		T(a_damaged_order_is_set_aside_and_placed_anew),
 		T(a_state_that_nobody_knows_asks_the_ca),
 		T(a_full_disk_costs_no_order),

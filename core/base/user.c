@@ -94,11 +94,16 @@ static int give(int fd, uid_t uid, gid_t gid, int depth)
 	return fchown(fd, uid, gid);
 }
 
+/* Or what was made of it: "replica.1.damaged-2026-...". */
 static bool is_one_of(const char *const *list, const char *name)
 {
-	while (*list && strcmp(*list, name) != 0)
-		list++;
-	return *list;
+	for (; *list; list++) {
+		size_t len = strlen(*list);
+		if (!strncmp(*list, name, len) &&
+		    (name[len] == '\0' || name[len] == '.'))
+			return true;
+	}
+	return false;
 }
 
 /* A path that was mistyped must not take /run away from everybody. */

@@ -117,7 +117,8 @@ static json_t *next_json(const struct item *item)
 	                                              : now_wall()));
 }
 
-/* The certificate's own last error, or what keeps its issuer from working. */
+/* The certificate's own last error, or what keeps its order from going on, or
+ * its issuer from working. */
 static json_t *error_json(const struct renew *renew, const struct item *item)
 {
 	const struct leg *leg = telling(item);

@@ -358,3 +358,9 @@ void authorization_free(struct authorization *a)
 	free(a->url);
 	free(a);
 }
+
+const struct err *authorization_trouble(const struct authorization *a)
+{
+	return a->flow.running && a->flow.trouble.code ? &a->flow.trouble
+	                                               : NULL;
+}

@@ -40,6 +40,9 @@ void authorization_saved(struct authorization *a, int rc,
  * in the record, for cleanup. */
 void authorization_free(struct authorization *a);
 
+/* What keeps it from going on just now, or NULL. */
+const struct err *authorization_trouble(const struct authorization *a);
+
 /* The challenge of a record as a plugin wants it; borrows from both. `out` is
  * filled but for its cookie's life: the record's. False without a challenge. */
 struct challenge_words {

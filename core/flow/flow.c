@@ -258,6 +258,7 @@ void flow_start(struct flow *f, const struct flow_table *table, int state)
 	f->mem = ARENA_INIT(FLOW_MEM);
 	f->step_mem = ARENA_INIT(FLOW_STEP_MEM);
 	f->tries = f->polls = f->hops = 0;
+	f->trouble.code = ERR_OK;
 	f->entered = f->started = now_mono();
 	f->running = true;
 	f->after = after_start(f->loop, 0, run, f);

@@ -57,8 +57,13 @@ static void key_made(void *arg, int rc, const struct err *e, struct key *key,
 	flow_go_on(&o->flow, ORDER_NEW);
 }
 
+/* There is nothing saved to go on with. */
 static void begin_key(struct order *o)
 {
+	if (o->spec.finish_only) {
+		flow_go_on(&o->flow, ORDER_DONE);
+		return;
+	}
 	o->keygen = keygen_start(o->flow.loop, o->spec.kind, key_made, o);
 }
 
@@ -152,6 +157,11 @@ static void begin_anew(struct order *o)
 	key_free(o->key);
 	o->key = NULL;
 	fill_record(o);
+}
+
+int order_after_cleanup(const struct order *o)
+{
+	return o->anew && !o->spec.finish_only ? ORDER_KEY : ORDER_DONE;
 }
 
 static int ask_key(struct flow *f, struct err *e)
@@ -440,7 +450,7 @@ static void done(struct flow *f, int rc, const struct err *e)
 /* clang-format off */
 static const struct step STEPS[] = {
 	/* state               name         ask                  hear          fault           may go to                                                                   limit */
-	[ORDER_KEY]       = { "key",       ask_key,             NULL,         fault,          TO(NEW) | TO(READY) | TO(CLEANUP),                                          FLOW_LONG  },
+	[ORDER_KEY]       = { "key",       ask_key,             NULL,         fault,          TO(NEW) | TO(READY) | TO(CLEANUP) | TO(DONE),                               FLOW_LONG  },
 	[ORDER_NEW]       = { "new",       ask_new,             hear_new,     fault,          TO(AUTHORIZE) | TO(FINALIZE) | TO(ISSUE) | TO(FETCH) | TO(EXPLAIN) | TO(CLEANUP), FLOW_SHORT },
 	[ORDER_AUTHORIZE] = { "authorize", order_ask_authorize, NULL,         fault_gone,     TO(READY) | TO(CLEANUP),                                                    FLOW_LONG  },
 	[ORDER_READY]     = { "ready",     ask_order,           hear_order,   fault_gone,     TO(AUTHORIZE) | TO(FINALIZE) | TO(ISSUE) | TO(FETCH) | TO(EXPLAIN) | TO(CLEANUP),           FLOW_POLL  },
@@ -521,5 +531,20 @@ const char *order_state(const struct order *o)
 
 const struct err *order_trouble(const struct order *o)
 {
-	return o->flow.trouble.code ? &o->flow.trouble : NULL;
+	if (o->flow.trouble.code)
+		return &o->flow.trouble;
+	for (size_t i = 0; i < o->record.authz_count && o->children; i++) {
+		const struct child *c = &o->children[i];
+		const struct err *e =
+			c->authorization ? authorization_trouble(c->authorization)
+					 : NULL;
+		if (e)
+			return e;
+	}
+	return NULL;
+}
+
+bool order_is_lost(const struct order *o)
+{
+	return o->failed;
 }

@@ -36,6 +36,8 @@ struct order_spec {
 	 * other types are dropped from it. */
 	enum key_kind wanted[KEY_KINDS];
 	size_t wanted_count;
+	/* Only what a saved order has left to do; no new one begins. */
+	bool finish_only;
 };
 
 typedef void order_fn(void *arg, int rc, const struct err *e);
@@ -48,8 +50,11 @@ struct order *order_start(const struct order_env *env, struct ca *ca,
 /* Also one that is under way: it stays saved and goes on when started anew. */
 void order_free(struct order *o);
 
-/* For status: "authorize", ..., and why its step is tried again, or NULL. */
+/* "authorize", ...: for status. */
 const char *order_state(const struct order *o);
+/* What keeps it from going on just now, while it tries again; or NULL. */
 const struct err *order_trouble(const struct order *o);
+/* It has failed and is only cleaned up: to go on means a new one. */
+bool order_is_lost(const struct order *o);
 
 extern const struct flow_table ORDER_FLOW;

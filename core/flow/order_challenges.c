@@ -204,7 +204,7 @@ static void cleanup_answered(void *arg, const struct op_result *res)
 		log_err(&o->flow.log, LOG_LEVEL_WARN, "cleanup failed", &e);
 	}
 	if (--o->busy == 0)
-		flow_go_on(&o->flow, o->anew ? ORDER_KEY : ORDER_DONE);
+		flow_go_on(&o->flow, order_after_cleanup(o));
 }
 
 /* True if there was something to ask. */
@@ -237,6 +237,6 @@ int order_ask_cleanup(struct flow *f, struct err *e)
 	for (size_t i = 0; i < o->record.authz_count; i++)
 		if (clean(&o->children[i]))
 			o->busy++;
-	f->next = o->anew ? ORDER_KEY : ORDER_DONE;
+	f->next = order_after_cleanup(o);
 	return o->busy ? FLOW_WAIT : FLOW_SKIP;
 }

@@ -74,5 +74,8 @@ int order_ask_authorize(struct flow *f, struct err *e);
 int order_ask_store(struct flow *f, struct err *e);
 int order_ask_cleanup(struct flow *f, struct err *e);
 
+/* Where it goes after the cleanup. */
+int order_after_cleanup(const struct order *o);
+
 /* Ends what is under way for authorizations; their records stay. */
 void order_free_children(struct order *o);

@@ -261,6 +261,11 @@ int64_t leg_renew_at(const struct leg *leg)
 	                        leg->dice);
 }
 
+bool leg_is_content(const struct leg *leg, int64_t now)
+{
+	return leg->leftover && leg_renew_at(leg) > now;
+}
+
 int64_t item_not_after(const struct item *item)
 {
 	int64_t first = 0;

@@ -37,6 +37,8 @@ struct leg {
 
 	/* what goes on */
 	bool forced; /* an operator wants it now */
+	bool again;  /* wanted while its order was lost already */
+	bool leftover; /* an order was under way when the agent last ended */
 	unsigned attempts;
 	struct err *last_error; /* NULL: none */
 	int64_t last_error_at;
@@ -93,5 +95,7 @@ bool leg_is_current(const struct leg *leg);
 void leg_error(struct leg *leg, const struct err *e, int64_t now);
 /* When it is to be renewed; 0 if it is due already. */
 int64_t leg_renew_at(const struct leg *leg);
+/* Is nothing but a leftover to be dealt with? */
+bool leg_is_content(const struct leg *leg, int64_t now);
 /* The earliest end among the stored legs, 0 if none. */
 int64_t item_not_after(const struct item *item);

@@ -60,6 +60,8 @@ struct running {
 	struct issuer *issuer;
 	struct leg *leg;
 	unsigned epoch; /* of the account that it began with */
+	bool finish_only;
+	int64_t issued; /* what was there when it began */
 };
 
 static void turn(void *arg);
@@ -203,7 +205,7 @@ static void running_free(struct running *r)
 
 static void leg_succeeded(struct leg *leg)
 {
-	leg->forced = false;
+	leg->forced = leg->leftover = false;
 	leg->attempts = 0;
 	leg_error(leg, NULL, 0);
 }
@@ -247,13 +249,17 @@ static void order_ended(void *arg, int rc, const struct err *why)
 	struct issuer *i = r->issuer;
 	struct leg *leg = r->leg;
 	unsigned epoch = r->epoch;
+	bool tidied = rc == 0 && r->finish_only && leg->issued == r->issued;
 	struct err e = { 0 };
 
 	if (rc < 0)
 		e = *why;
 	running_free(r);
-	if (rc < 0 && account_lost(i, epoch, &e)) {
-		issuer_book(i, leg);
+	/* Nothing that anybody waits for has ended yet. */
+	if (tidied || (rc < 0 && account_lost(i, epoch, &e))) {
+		leg->leftover = leg->leftover && !tidied;
+		if (leg->wanted)
+			issuer_book(i, leg);
 		issuer_poke(i);
 		return;
 	}
@@ -263,6 +269,14 @@ static void order_ended(void *arg, int rc, const struct err *why)
 		leg_succeeded(leg);
 	else
 		leg_failed(i, leg, &e);
+	if (rc < 0 && leg->again && leg->wanted) {
+		leg->again = false;
+		leg->forced = true;
+		issuer_book(i, leg);
+		issuer_poke(i);
+		return;
+	}
+	leg->again = false;
 	if (leg->wanted)
 		issuer_book(i, leg);
 	i->env->ended(i->env->arg, leg, rc, rc < 0 ? &e : NULL);
@@ -280,7 +294,9 @@ static void start_order(struct issuer *i, struct leg *leg)
 	struct running *r = mem_alloc(sizeof *r);
 
 	memcpy(spec.wanted, w->kinds, sizeof spec.wanted);
-	*r = (struct running){ i->orders, &i->orders, i, leg, i->epoch };
+	spec.finish_only = leg_is_content(leg, now_wall());
+	*r = (struct running){ i->orders, &i->orders, i, leg, i->epoch,
+		               spec.finish_only, leg->issued };
 	if (i->orders)
 		i->orders->prev = &r->next;
 	i->orders = r;
@@ -307,6 +323,8 @@ void issuer_book(struct issuer *i, struct leg *leg)
 
 	if (leg->order)
 		return;
+	if (leg->leftover) /* a cleanup need not wait for the renewal */
+		at = 0;
 	if (leg->last_error && !leg->forced && leg->last_error->retry_at > at)
 		at = leg->last_error->retry_at;
 	agenda_set(&i->agenda, &leg->due, at);

@@ -80,8 +80,28 @@ static void found(void *arg, struct str key, struct str value,
 	cert_record_free(&record);
 }
 
-static void all_found(void *arg, int rc, const struct err *e, struct str value,
-                      struct str version)
+/* An order that was under way when we ended goes on, even if its certificate is
+ * there by now: what it had presented must be taken away. */
+static void found_order(void *arg, struct str key, struct str value,
+                        struct str version)
+{
+	struct renew *r = arg;
+	struct order_record record;
+	struct item *item;
+	struct err e;
+
+	(void)key;
+	(void)version;
+	if (order_record_read(value, &record, &e) < 0)
+		return; /* set aside by the order that finds it */
+	item = inventory_find(r->inventory, record.certificate);
+	if (item)
+		item->legs[record.kind].leftover = true;
+	order_record_free(&record);
+}
+
+static void all_orders_found(void *arg, int rc, const struct err *e,
+                             struct str value, struct str version)
 {
 	struct renew *r = arg;
 
@@ -92,6 +112,18 @@ static void all_found(void *arg, int rc, const struct err *e, struct str value,
 	if (r->loaded)
 		inventory_each(r->inventory, book_item, r);
 	r->loaded_fn(r->loaded_arg, rc, e);
+}
+
+static void all_found(void *arg, int rc, const struct err *e, struct str value,
+                      struct str version)
+{
+	struct renew *r = arg;
+
+	if (rc < 0)
+		all_orders_found(arg, rc, e, value, version);
+	else
+		r->load = store_each(r->set.store, "orders", found_order,
+		                     all_orders_found, r);
 }
 
 void renew_load(struct renew *r, renew_fn *fn, void *arg)
@@ -430,6 +462,7 @@ int renew_now(struct renew *r, const char *name, bool force, renew_fn *fn,
 		    leg_renew_at(leg) > now_wall())
 			continue;
 		leg->forced = true;
+		leg->again = leg->order && order_is_lost(leg->order);
 		w->pending |= (size_t)1 << k;
 		issuer_book(issuer, leg);
 	}

@@ -93,6 +93,26 @@ static void a_ca_that_is_down_is_the_error_of_its_certificates(void **state)
 	json_decref(issuers);
 }
 
+/* Before the order gives up: an operator need not wait for that. */
+static void what_an_order_struggles_with_is_told(void **state)
+{
+	struct keeper *k = *state;
+
+	keeper_configure(k, A);
+	fake_say(k->f->fake, FAKE_AUTHZ, -1, 503, "", "<html>busy</html>");
+	keeper_load(k);
+	keeper_turns(k, 150);
+	json_t *o = item(k, "a.test");
+	assert_non_null(strstr(text(json_object_get(o, "last_error"), "text"),
+	                       "busy"));
+	json_decref(o);
+	fake_hush(k->f->fake, FAKE_AUTHZ);
+	keeper_until(k, &k->issued, 1);
+	o = item(k, "a.test");
+	assert_true(json_is_null(json_object_get(o, "last_error")));
+	json_decref(o);
+}
+
 static void facts_are_told_without_a_secret(void **state)
 {
 	struct keeper *k = *state;
@@ -170,6 +190,7 @@ int main(void)
 		T(each_state_has_its_word),
 		T(a_failure_is_told_with_its_next_try),
 		T(a_ca_that_is_down_is_the_error_of_its_certificates),
+		T(what_an_order_struggles_with_is_told),
 		T(facts_are_told_without_a_secret),
 		T(a_text_that_is_no_utf8_makes_nothing_vanish),
 		cmocka_unit_test(times_and_errors_may_be_none),

@@ -22,6 +22,7 @@ struct scripted {
 	uint32_t retry_ms;
 	const char *cookie; /* that present emits */
 	bool hold;          /* never answer */
+	bool hold_cleanup;  /* nor after this */
 	acme_op held;
 };
 
@@ -93,7 +94,7 @@ static inline void scripted_cleanup(void *self, acme_op op,
 	int at = scripted_find(s, token);
 	if (at >= 0)
 		s->standing[at][0] = '\0';
-	if (s->hold) {
+	if (s->hold || s->hold_cleanup) {
 		s->held = op;
 		return;
 	}

@@ -168,6 +168,19 @@ static inline struct leg *keeper_leg(struct keeper *k, const char *name)
 	return &item->legs[KEY_EC256];
 }
 
+/* The cleanup that the plugin holds comes to its end, and no other is held. */
+static inline void keeper_let_go(struct keeper *k)
+{
+	struct scripted *web = &k->f->web;
+
+	web->hold_cleanup = false;
+	for (int i = 0; i < 2000 && !web->held.id; i++)
+		loop_run_once(k->f->d->b->loop, 1);
+	if (web->held.id)
+		web->host->done(web->held, ACME_OK, 0, acme_text(""));
+	web->held.id = 0;
+}
+
 struct keeper_goal {
 	struct keeper *k;
 	unsigned *counter, value;

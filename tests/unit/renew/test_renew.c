@@ -152,89 +152,115 @@ static void a_load_that_begins_twice_ends_once(void **state)
 	assert_int_equal(k->waits, 1);
 }
 
-/* ---- bounds ---- */
+/* ---- what was left over ---- */
 
-struct side_by_side {
+struct crash {
 	struct keeper *k;
-	size_t most[2], most_all;
+	const char *words;
+	bool hit;
 };
 
-static void count_running(void *arg, enum fake_place place, int id)
+/* From when the order's record says so, nothing is stored any more. */
+static acme_status crash_after(void *arg, const char *verb, const char *key)
 {
-	struct side_by_side *s = arg;
-	struct issuer_status le, other;
+	struct crash *c = arg;
+	const char *text = memory_get(&c->k->f->d->memory, key);
 
-	(void)place;
-	(void)id;
-	if (!renew_issuer(s->k->renew, "le"))
-		return;
-	issuer_status(renew_issuer(s->k->renew, "le"), &le);
-	issuer_status(renew_issuer(s->k->renew, "other"), &other);
-	s->most[0] = le.running > s->most[0] ? le.running : s->most[0];
-	s->most[1] = other.running > s->most[1] ? other.running : s->most[1];
-	if (le.running + other.running > s->most_all)
-		s->most_all = le.running + other.running;
+	if (!strcmp(verb, "put") && !strncmp(key, "orders/", 7) && text &&
+	    strstr(text, c->words))
+		c->hit = true;
+	return c->hit ? ACME_BROKEN : ACME_OK;
 }
 
-static void orders_run_side_by_side_but_not_too_many(void **state)
+static acme_status crash_before(void *arg, const char *verb, const char *key)
 {
-	struct keeper *k = *state;
-	struct side_by_side s = { .k = k };
-	struct buf text = BUF_INIT(64 << 10);
-
-	for (int i = 0; i < 12; i++)
-		buf_addf(&text, "[certificate c%d]\nnames = c%d.test\n"
-		         "issuer = %s\n", i, i, i % 2 ? "le" : "other");
-	k->f->fake->heard = k->other->heard = count_running;
-	k->f->fake->arg = k->other->arg = &s;
-	keeper_conf(k, "max_orders = 3\n", "max_orders = 2\n", text.ptr);
-	renew_configure(k->renew, k->conf, NULL, 0);
-	keeper_load(k);
-	keeper_until(k, &k->issued, 12);
-	assert_int_equal(s.most[0], 2);
-	assert_int_equal(s.most_all, 3);
-	assert_in_range(s.most[1], 1, 3);
-	buf_free(&text);
+	(void)verb;
+	(void)key;
+	return ((struct crash *)arg)->hit ? ACME_BROKEN : ACME_OK;
 }
 
-static void one_that_fails_holds_up_nobody(void **state)
+static bool has_crashed(void *arg)
+{
+	return ((struct crash *)arg)->hit;
+}
+
+static void crash_in(struct keeper *k, const char *words)
+{
+	struct crash c = { .k = k, .words = words };
+
+	k->f->d->memory.after = crash_after;
+	k->f->d->memory.before = crash_before;
+	k->f->d->memory.arg = &c;
+	assert_true(loop_run_until(k->f->d->b->loop, has_crashed, &c, 5000));
+	renew_free(k->renew);
+	k->f->d->memory.after = k->f->d->memory.before = NULL;
+	keeper_new_renew(k);
+	k->issued = k->failed = k->waits = 0;
+	renew_configure(k->renew, k->conf, NULL, 0);
+}
+
+static bool nothing_is_left(void *arg)
+{
+	struct keeper *k = arg;
+
+	return scripted_count(&k->f->web) == 0 &&
+	       memory_count(&k->f->d->memory, "orders/", NULL) == 0;
+}
+
+/* The certificate is there and not due; only its challenges still stand. */
+static void what_a_crash_left_presented_is_taken_away_at_start(void **state)
 {
 	struct keeper *k = *state;
 
-	k->f->fake->unfit = "bad.test";
-	keeper_conf(k, "", "max_orders = 1\n",
-	            "[certificate bad]\nnames = bad.test\nissuer = le\n"
-	            "[certificate good1]\nnames = good1.test\nissuer = le\n"
-	            "[certificate good2]\nnames = good2.test\nissuer = le\n" B);
-	renew_configure(k->renew, k->conf, NULL, 0);
+	keeper_configure(k, A);
 	keeper_load(k);
-	keeper_until(k, &k->issued, 3);
-	keeper_until(k, &k->failed, 1);
-	assert_string_equal(k->last_failed, "bad");
-	struct leg *bad = keeper_leg(k, "bad");
-	assert_non_null(bad->last_error);
-	assert_in_range(bad->last_error->retry_at - now_wall(), 30000, 90000);
-	assert_true(bad->due.at == bad->last_error->retry_at);
-	assert_int_equal(bad->attempts, 1);
+	crash_in(k, "\"state\":\"cleanup\"");
+	assert_int_equal(scripted_count(&k->f->web), 1);
+	keeper_load(k);
+	assert_true(loop_run_until(k->f->d->b->loop, nothing_is_left, k, 5000));
 	keeper_turns(k, 50);
-	assert_int_equal(k->failed, 1);
+	assert_int_equal(k->f->fake->count[FAKE_NEW_ORDER], 1);
+	assert_int_equal(k->issued, 0);
+	assert_int_equal(k->failed, 0);
+	assert_false(keeper_leg(k, "a.test")->leftover);
+	assert_in_range(keeper_leg(k, "a.test")->due.at - now_wall(),
+	                INT64_C(86400000) * 55, INT64_C(86400000) * 61);
 }
 
-static void a_ca_that_is_down_holds_up_no_other_one(void **state)
+/* Who asks for a renewal meanwhile gets one. */
+static void a_renewal_does_not_end_with_the_cleanup_of_another(void **state)
 {
 	struct keeper *k = *state;
 
-	fake_say(k->f->fake, FAKE_DIRECTORY, -1, 403, "", "go away");
-	keeper_configure(k, A B);
+	keeper_configure(k, A);
+	keeper_load(k);
+	crash_in(k, "\"state\":\"cleanup\"");
+	k->f->web.hold_cleanup = true;
+	keeper_load(k);
+	keeper_until(k, &k->f->web.cleanups, 1);
+	keeper_renew(k, "a.test", true);
+	keeper_let_go(k);
+	keeper_until(k, &k->waits, 1);
+	assert_int_equal(k->waits_failed, 0);
+	assert_int_equal(k->issued, 1);
+	assert_int_equal(k->f->fake->count[FAKE_NEW_ORDER], 2);
+	assert_true(nothing_is_left(k));
+}
+
+/* A renewal that was under way is brought to its end, due or not. */
+static void a_renewal_that_a_crash_interrupted_goes_on(void **state)
+{
+	struct keeper *k = *state;
+
+	keeper_configure(k, A);
 	keeper_load(k);
 	keeper_until(k, &k->issued, 1);
-	keeper_turns(k, 20);
-	struct issuer_status s;
-	issuer_status(renew_issuer(k->renew, "le"), &s);
-	assert_string_equal(s.state, "failed");
-	assert_non_null(s.last_error);
-	assert_non_null(strstr(s.last_error->text, "HTTP 403"));
-	assert_int_equal(k->f->fake->count[FAKE_DIRECTORY], 1);
+	keeper_renew(k, "a.test", true);
+	crash_in(k, "\"state\":\"authorize\"");
+	keeper_load(k);
+	keeper_until(k, &k->issued, 1);
+	assert_int_equal(k->f->fake->count[FAKE_NEW_ORDER], 2);
+	assert_true(nothing_is_left(k));
 }
 
 /* ---- an operator ---- */
@@ -276,6 +302,31 @@ static void an_operator_need_not_wait_for_the_next_try(void **state)
 	keeper_until(k, &k->waits, 2);
 	assert_int_equal(k->waits_failed, 1);
 	assert_null(keeper_leg(k, "a.test")->last_error);
+}
+
+static bool is_lost(void *arg)
+{
+	struct leg *leg = keeper_leg(arg, "a.test");
+
+	return leg->order && order_is_lost(leg->order);
+}
+
+/* The order that runs has failed already: to wait for it would tell nothing. */
+static void an_operator_who_comes_late_gets_another_order(void **state)
+{
+	struct keeper *k = *state;
+
+	keeper_configure(k, A);
+	k->f->fake->unfit = "a.test";
+	k->f->web.hold_cleanup = true;
+	keeper_load(k);
+	assert_true(loop_run_until(k->f->d->b->loop, is_lost, k, 5000));
+	k->f->fake->unfit = NULL;
+	keeper_renew(k, "a.test", false);
+	keeper_let_go(k);
+	keeper_until(k, &k->waits, 1);
+	assert_int_equal(k->waits_failed, 0);
+	assert_int_equal(k->f->fake->count[FAKE_NEW_ORDER], 2);
 }
 
 static void who_waits_for_a_ca_that_is_down_is_told(void **state)
@@ -485,77 +536,6 @@ static void what_nginx_declares_comes_after_the_configuration(void **state)
 	free(by.owner);
 }
 
-/* ---- accounts ---- */
-
-static void a_ca_that_forgot_everything_gets_a_new_account(void **state)
-{
-	struct keeper *k = *state;
-
-	keeper_configure(k, A);
-	keeper_load(k);
-	keeper_until(k, &k->issued, 1);
-	flows_pushed += 60000;
-	fake_forget(k->f->fake);
-	keeper_renew(k, "a.test", true);
-	keeper_until(k, &k->issued, 2);
-	assert_int_equal(k->f->fake->count[FAKE_NEW_ACCOUNT], 2);
-}
-
-/* The account was only read from the store: the CA need not know it. */
-static void an_account_of_before_may_be_lost_already_at_start(void **state)
-{
-	struct keeper *k = *state;
-
-	keeper_configure(k, A);
-	keeper_load(k);
-	keeper_until(k, &k->issued, 1);
-	renew_free(k->renew);
-	fake_forget(k->f->fake);
-	memory_del(&k->f->d->memory, "certificates/a.test");
-	keeper_new_renew(k);
-	renew_configure(k->renew, k->conf, NULL, 0);
-	keeper_load(k);
-	keeper_until(k, &k->issued, 2);
-	assert_int_equal(k->f->fake->count[FAKE_NEW_ACCOUNT], 2);
-	assert_int_equal(k->f->fake->count[FAKE_NEW_ORDER], 3);
-}
-
-static void many_orders_that_lose_the_account_get_one_new_one(void **state)
-{
-	struct keeper *k = *state;
-	struct buf text = BUF_INIT(64 << 10);
-
-	for (int i = 0; i < 8; i++)
-		buf_addf(&text, "[certificate c%d]\nnames = c%d.test\n"
-		         "issuer = le\n", i, i);
-	keeper_configure(k, text.ptr);
-	keeper_load(k);
-	keeper_until(k, &k->issued, 8);
-	flows_pushed += 60000;
-	fake_forget(k->f->fake);
-	for (int i = 0; i < 8; i++) {
-		char name[8];
-		snprintf(name, sizeof name, "c%d", i);
-		keeper_renew(k, name, true);
-	}
-	keeper_until(k, &k->issued, 16);
-	assert_int_equal(k->f->fake->count[FAKE_NEW_ACCOUNT], 2);
-	buf_free(&text);
-}
-
-/* ---- time ---- */
-
-static void a_short_life_is_renewed_again_and_again(void **state)
-{
-	struct keeper *k = *state;
-
-	k->f->fake->life = 2;
-	keeper_configure(k, A);
-	keeper_load(k);
-	keeper_until(k, &k->issued, 3);
-	assert_int_equal(k->failed, 0);
-}
-
 /* ---- ends ---- */
 
 static void renew_may_end_at_any_turn(void **state)
@@ -588,11 +568,12 @@ int main(void)
 		T(damaged_certificates_are_set_aside_and_others_loaded),
 		T(nothing_is_ordered_while_the_storage_is_away),
 		T(a_load_that_begins_twice_ends_once),
-		T(orders_run_side_by_side_but_not_too_many),
-		T(one_that_fails_holds_up_nobody),
-		T(a_ca_that_is_down_holds_up_no_other_one),
+		T(what_a_crash_left_presented_is_taken_away_at_start),
+		T(a_renewal_does_not_end_with_the_cleanup_of_another),
+		T(a_renewal_that_a_crash_interrupted_goes_on),
 		T(an_operator_may_renew_at_once),
 		T(an_operator_need_not_wait_for_the_next_try),
+		T(an_operator_who_comes_late_gets_another_order),
 		T(who_waits_for_a_ca_that_is_down_is_told),
 		T(who_waits_when_the_agent_stops_is_told),
 		T(a_reload_that_changes_nothing_disturbs_nothing),
@@ -603,10 +584,6 @@ int main(void)
 		T(a_wish_that_changes_ends_the_order_for_the_old_one),
 		T(a_certificate_that_changes_its_issuer_is_ordered_there),
 		T(what_nginx_declares_comes_after_the_configuration),
-		T(a_ca_that_forgot_everything_gets_a_new_account),
-		T(an_account_of_before_may_be_lost_already_at_start),
-		T(many_orders_that_lose_the_account_get_one_new_one),
-		T(a_short_life_is_renewed_again_and_again),
 		T(renew_may_end_at_any_turn),
 	};
 

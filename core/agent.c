@@ -23,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -524,6 +525,14 @@ static void slow(void *arg, const char *what, int64_t took)
 	         (long long)took);
 }
 
+/* The first process of a container inherits what others left running. */
+static void reap(void *arg)
+{
+	(void)arg;
+	while (waitpid(-1, NULL, WNOHANG) > 0)
+		;
+}
+
 static int listen_control(struct agent *a, struct err *e)
 {
 	char path[sizeof a->boot.run_dir + 16];
@@ -553,6 +562,8 @@ static int start(struct agent *a, struct err *e)
 	loop_signal(a->loop, SIGTERM, stop, a);
 	loop_signal(a->loop, SIGINT, stop, a);
 	loop_signal(a->loop, SIGHUP, reload, a);
+	if (getpid() == 1)
+		loop_signal(a->loop, SIGCHLD, reap, a);
 	publisher_start(a->publisher, a->loop);
 	a->http = http_client_new(a->loop, NULL);
 	a->plugins = plugins_new(&(struct plugins_setup){
@@ -573,6 +584,12 @@ static int start(struct agent *a, struct err *e)
 
 /* ----------------------------------------------------------------- end */
 
+/* Process 1 does not die of a signal that it does not handle. */
+static void gave_up(int signum)
+{
+	_exit(128 + signum);
+}
+
 static void end(struct agent *a)
 {
 	size_t challenges = a->conf ? a->conf->challenge_count : 0;
@@ -590,11 +607,13 @@ static void end(struct agent *a)
 	saver_free(a->saver);
 	publisher_close(a->publisher);
 	http_client_free(&a->http);
+	signal(SIGALRM, gave_up);
 	alarm(END_S); /* a plugin's job that hangs must not keep us */
 	if (a->loop) { /* what is closing comes to its end */
 		loop_signal(a->loop, SIGTERM, NULL, NULL);
 		loop_signal(a->loop, SIGINT, NULL, NULL);
 		loop_signal(a->loop, SIGHUP, NULL, NULL);
+		loop_signal(a->loop, SIGCHLD, NULL, NULL);
 		loop_run(a->loop);
 	}
 	plugins_free(a->plugins);

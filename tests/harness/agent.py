@@ -88,6 +88,7 @@ class Agent:
         self.env = environment(**(env or {}))
         self.mask = None            # its umask
         self.files_max = None       # its limit of open files
+        self.prefix = []            # words in front of the program
         self.copy_plugins = True
         self.program = None
         self.ready_after = None     # seconds from start to READY
@@ -155,7 +156,7 @@ class Agent:
             heard.setblocking(False)
             begun = time.monotonic()
             self.program = Program(
-                [self.binary, "-c", self.conf, *words], self.log,
+                [*self.prefix, self.binary, "-c", self.conf, *words], self.log,
                 env={**self.env, "NOTIFY_SOCKET": notify}, **self._as_user())
             if ready:
                 try:

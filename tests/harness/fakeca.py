@@ -15,6 +15,7 @@ import http.client
 import http.server
 import json
 import os
+import socket
 import ssl
 import threading
 import time
@@ -95,10 +96,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 class FakeCa:
     """The server; use it where a Pebble's `directory` and `ca_file` go."""
 
-    def __init__(self, ca):
-        self.ca, self.ca_file = ca, ca.ca_file
+    def __init__(self, ca, host="127.0.0.1"):
+        self.ca, self.ca_file, self.host = ca, ca.ca_file, host
         self.port = ports.free()
-        self.directory = f"https://127.0.0.1:{self.port}/dir"
+        shown = f"[{host}]" if ":" in host else host
+        self.directory = f"https://{shown}:{self.port}/dir"
         self.faults, self.requests = [], []
         self.csr = None         # of the last finalize
         self.connections = 0
@@ -158,13 +160,14 @@ class FakeCa:
         class Server(http.server.ThreadingHTTPServer):
             daemon_threads = True
             request_queue_size = 100
+            address_family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
 
             def get_request(self):
                 connection, address = super().get_request()
                 fake.connections += 1
                 return connection, address
 
-        self._server = Server(("127.0.0.1", self.port), _Handler)
+        self._server = Server((self.host, self.port), _Handler)
         self._server.fake = self
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         home = os.path.dirname(self.ca_file)

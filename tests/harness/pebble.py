@@ -58,7 +58,8 @@ def private_ca(folder):
     ca = _certificate("Test CA of the ACME server", ca_key, "Test CA of the ACME server",
                       ca_key, [(x509.BasicConstraints(True, None), True)])
     names = x509.SubjectAlternativeName([
-        x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+        x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
+        x509.IPAddress(ipaddress.ip_address("::1"))])
     leaf = _certificate("localhost", key, "Test CA of the ACME server", ca_key,
                         [(names, False), (x509.BasicConstraints(False, None), True)])
     folders.write(os.path.join(folder, "ca.pem"), pem(ca), 0o644)

@@ -328,15 +328,6 @@ void agent_configure(struct agent *a)
 		                a->conf->agent.declare ? a->declared.count : 0);
 }
 
-static void collect_declared(struct agent *a)
-{
-	char folder[sizeof a->boot.run_dir + 16];
-
-	snprintf(folder, sizeof folder, "%s/declared", a->boot.run_dir);
-	declared_collect(&a->declared, folder, &a->conf->nginx[0], &a->log);
-	agent_save_declared(a);
-}
-
 /* Takes over what was opened and checked. */
 static void adopt(struct agent *a, struct conf *conf,
                   struct instance **challenges)
@@ -348,8 +339,7 @@ static void adopt(struct agent *a, struct conf *conf,
 	a->challenges = challenges;
 	log_set_level(conf->agent.log_level);
 	allow(a);
-	if (!old)
-		collect_declared(a);
+	agent_collect_declared(a); /* what is allowed may have changed */
 	agent_configure(a);
 	if (!old)
 		renew_load(a->renew, loaded, a);
@@ -424,29 +414,6 @@ static void reload(void *arg)
 		notify_send("STATUS=configuration refused");
 	}
 	conf_errors_free(&errors);
-}
-
-/* ------------------------------------------------------- declarations */
-
-static char *declared_path(const struct agent *a, char *out, size_t size)
-{
-	snprintf(out, size, "%s/declared.json", a->boot.state_dir);
-	return out;
-}
-
-void agent_save_declared(struct agent *a)
-{
-	struct buf text = BUF_INIT(64 << 20);
-	struct err e;
-
-	if (declared_write(&a->declared, &text, &e) == 0) {
-		agent_alarm(a, "declarations", NULL);
-		saver_save(a->saver, buf_str(&text));
-	} else {
-		err_in(&e, "declarations are not kept");
-		agent_alarm(a, "declarations", e.text);
-	}
-	buf_free(&text);
 }
 
 /* --------------------------------------------------------------- start */
@@ -549,7 +516,6 @@ static int listen_control(struct agent *a, struct err *e)
 
 static int start(struct agent *a, struct err *e)
 {
-	char path[sizeof a->boot.state_dir + 32];
 	int rc = take_lock(a, e);
 
 	if (rc == 0)
@@ -572,10 +538,7 @@ static int start(struct agent *a, struct err *e)
 		.dir = "/nonexistent", /* until there is a configuration */
 		.http = a->http,
 		.owner = a->options.shared ? 0 : geteuid() });
-	a->saver = saver_new(a->loop, &a->log,
-	                     declared_path(a, path, sizeof path));
-	if (declared_load(&a->declared, path, &a->log, e) < 0)
-		agent_alarm(a, "declared", e->text);
+	agent_load_declared(a);
 	if (a->options.lifeline >= 0)
 		rc = fdwatch_start(a->loop, a->options.lifeline, FDWATCH_READ,
 		                   lifeline_ended, a, &a->lifeline, e);
@@ -595,6 +558,7 @@ static void end(struct agent *a)
 	size_t challenges = a->conf ? a->conf->challenge_count : 0;
 
 	after_cancel(&a->repair);
+	after_cancel(&a->look);
 	after_cancel(&a->sweep);
 	after_cancel(&a->watchdog);
 	fdwatch_cancel(&a->lifeline);

@@ -49,9 +49,10 @@ struct agent {
 	struct control *control;
 	struct declared declared;
 	struct saver *saver; /* of the declarations */
+	int64_t declared_at; /* of what was taken from nginx's folder */
 
 	struct fdwatch *lifeline;
-	struct after *watchdog, *repair, *sweep;
+	struct after *watchdog, *repair, *sweep, *look;
 	int lock; /* on the state folder */
 	struct {
 		const char *key; /* static; NULL: free */
@@ -76,8 +77,15 @@ void agent_configure(struct agent *a);
 /* Something an operator must see until it is over: shown by status, logged when
  * it begins. `text` NULL ends it. `key` is static. */
 void agent_alarm(struct agent *a, const char *key, const char *text);
+
+/* declarations.c: what nginx wants. */
+void agent_load_declared(struct agent *a);
 /* The declarations are made durable, off the loop. */
 void agent_save_declared(struct agent *a);
+/* Takes what nginx left in the run directory, now and whenever it changes. */
+void agent_collect_declared(struct agent *a);
+/* What lies there was told to us, too. */
+void agent_heard_declared(struct agent *a);
 
 /* commands.c: what the control socket may ask for. */
 extern const struct control_ops AGENT_COMMANDS;

@@ -375,6 +375,7 @@ static int declare(void *arg, struct control_call *call, json_t **result,
 	if (!a->conf->agent.declare)
 		return err_set(e, ERR_DENIED, "[agent] declare = no");
 	json_t *refused = json_array();
+	agent_heard_declared(a);
 	int rc = declared_take(&a->declared, call->params,
 	                       policy_of(a, &call->peer), refused, e);
 	if (rc == 0) {

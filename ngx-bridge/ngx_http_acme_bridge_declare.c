@@ -14,9 +14,10 @@
  *
  * An agent that starts after nginx learns of it, too: the same line is left in
  * the run directory as declared/HASH.json, HASH being 16 hex digits of the
- * owner's SHA-256.  The agent reads those at its start if they belong to root
- * or to itself.  The file also shows us that a configuration from which the
- * last acme_certificate has gone must be declared once more, as empty.
+ * owner's SHA-256.  The agent reads those at its start, and when they change
+ * without a word from us, if they belong to root or to itself.  The file also
+ * shows us that a configuration from which the last acme_certificate has gone
+ * must be declared once more, as empty.
  */
 
 

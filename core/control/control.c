@@ -35,6 +35,8 @@ enum {
 	WORKER_REQUESTS = 100, /* for each connection */
 	RATE_BURST = 200,      /* requests at once */
 	RATE_EACH_MS = 5,      /* then one in this time */
+	CONNECTIONS = 256,
+	WORKERS_MAX = CONNECTIONS / 2, /* of these; the rest is the owner's */
 	OVERFLOW_ID = 65534,
 };
 
@@ -63,7 +65,7 @@ struct control {
 	struct conn *conns;
 	uid_t *users;
 	gid_t *groups;
-	size_t nusers, ngroups, watchers;
+	size_t nusers, ngroups, watchers, workers;
 	int64_t refused_at;
 };
 
@@ -342,6 +344,9 @@ static bool on_open(void *arg, struct stream *s, const struct stream_peer *peer)
 		log_refused(c, peer);
 		return false;
 	}
+	if (who == CONTROL_WORKER && c->workers == WORKERS_MAX)
+		return false;
+	c->workers += who == CONTROL_WORKER;
 	struct conn *conn = mem_alloc(sizeof(*conn));
 	conn->control = c;
 	conn->stream = s;
@@ -369,6 +374,7 @@ static void on_end(void *arg, struct stream *s, const char *why)
 		call->conn = NULL;
 	if (conn->watching)
 		c->watchers--;
+	c->workers -= conn->peer.who == CONTROL_WORKER;
 	*conn->prev = conn->next;
 	if (conn->next)
 		conn->next->prev = conn->prev;
@@ -390,8 +396,8 @@ int control_open(struct control **out, const struct control_options *options,
 		.gid = (gid_t)-1,
 		.max_line = REQUEST_MAX,
 		.max_queue = REPLY_MAX,
-		.max_connections = 256,
-		.max_per_uid = 128,
+		.max_connections = CONNECTIONS,
+		.max_per_uid = CONNECTIONS / 2,
 	};
 
 	c->options = *options;

@@ -441,6 +441,57 @@ static void peers_may_what_they_are(void **state)
 	assert_string_equal(out, "");
 }
 
+/* A child of that uid holds `count` connections until `end` is closed. */
+static pid_t holder(uid_t uid, gid_t gid, int count, int end[2])
+{
+	pid_t pid = fork();
+
+	if (pid)
+		return pid;
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	char byte;
+	close(end[1]);
+	if (setresgid(gid, gid, gid) || setresuid(uid, uid, uid))
+		_exit(1);
+	snprintf(a.sun_path, sizeof(a.sun_path), "%s", path);
+	while (count--)
+		if (connect(socket(AF_UNIX, SOCK_STREAM, 0),
+			    (struct sockaddr *)&a, sizeof(a)))
+			_exit(2);
+	_exit(read(end[0], &byte, 1) != 0);
+}
+
+static void workers_do_not_keep_the_owner_out(void **state)
+{
+	static const char PING[] = "{\"id\":1,\"method\":\"ping\"}";
+	const gid_t groups[] = { 4002 };
+	pid_t pids[3];
+	int end[2], status;
+
+	(void)state;
+	if (geteuid() != 0) {
+		print_message("needs root for other uids\n");
+		skip();
+	}
+	control_allow(control, NULL, 0, groups, 1);
+	assert_int_equal(pipe(end), 0);
+	for (int i = 0; i < 3; i++)
+		pids[i] = holder(4003 + (uid_t)i, 4002, 100, end);
+	for (int i = 0; i < 400; i++) /* two seconds: 400 are accepted */
+		loop_run_once(loop, 5);
+	int fd = dial();
+	say(fd, PING);
+	assert_non_null(strstr(hear(fd), "\"result\""));
+	close(fd);
+	close(end[0]);
+	close(end[1]);
+	for (int i = 0; i < 3; i++) {
+		while (waitpid(pids[i], &status, WNOHANG) == 0)
+			loop_run_once(loop, 5);
+		assert_int_equal(status, 0);
+	}
+}
+
 static void a_second_agent_is_refused(void **state)
 {
 	struct control_options options = {
@@ -468,6 +519,7 @@ int main(void)
 		T(a_line_may_hold_ten_thousand_server_blocks),
 		T(watchers_hear_events),
 		T(peers_may_what_they_are),
+		T(workers_do_not_keep_the_owner_out),
 		T(a_second_agent_is_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

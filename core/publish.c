@@ -44,6 +44,7 @@ struct publisher {
 	struct work *work;
 	struct backlog waiting, writing;
 	struct err replica_error; /* of the job */
+	bool lagging; /* the replica could not be written */
 };
 
 /* --------------------------------------------------------------- opening */
@@ -397,6 +398,24 @@ static void replica_job(void *arg)
 		p->replica_error = e;
 }
 
+static void backlog_add(struct backlog *b, char *name)
+{
+	b->names = mem_grow(b->names, b->count + 1, sizeof *b->names);
+	b->names[b->count++] = name;
+}
+
+/* What could not be written waits for the next tick, with what has come. */
+static void replica_failed(struct publisher *p)
+{
+	for (size_t i = 0; i < p->writing.count; i++)
+		backlog_add(&p->waiting, p->writing.names[i]);
+	p->writing.count = 0;
+	if (!p->lagging)
+		log_err(&p->log, LOG_LEVEL_ERROR, "replica",
+		        &p->replica_error);
+	p->lagging = true;
+}
+
 static void start_replica(struct publisher *p);
 
 static void replica_done(void *arg)
@@ -404,16 +423,21 @@ static void replica_done(void *arg)
 	struct publisher *p = arg;
 
 	p->work = NULL;
+	if (p->replica_error.code) {
+		replica_failed(p);
+	} else {
+		if (p->lagging)
+			log_notice(&p->log, "replica is complete again", NULL);
+		p->lagging = false;
+	}
 	backlog_free(&p->writing);
-	if (p->replica_error.code)
-		log_err(&p->log, LOG_LEVEL_ERROR, "replica",
-		        &p->replica_error);
-	start_replica(p);
+	if (!p->lagging && p->waiting.count)
+		start_replica(p);
 }
 
 static void start_replica(struct publisher *p)
 {
-	if (p->work || p->closing || !p->waiting.count || !p->loop)
+	if (p->work || p->closing || !p->loop)
 		return;
 	p->writing = p->waiting;
 	p->waiting = (struct backlog){ 0 };
@@ -422,13 +446,11 @@ static void start_replica(struct publisher *p)
 
 static void want_replica(struct publisher *p, const char *name)
 {
-	struct backlog *b = &p->waiting;
-
 	if (!p->replica)
 		return;
-	b->names = mem_grow(b->names, b->count + 1, sizeof *b->names);
-	b->names[b->count++] = mem_strdup(name);
-	start_replica(p);
+	backlog_add(&p->waiting, mem_strdup(name));
+	if (!p->lagging)
+		start_replica(p);
 }
 
 /* ---------------------------------------------------------- background */
@@ -443,13 +465,16 @@ static void tick(void *arg)
 	if (segment_has_garbage(p->segment) &&
 	    segment_collect(p->segment, now_mono(), &e) < 0)
 		log_err(&p->log, LOG_LEVEL_WARN, "collect", &e);
+	/* Superseded keys are to be wiped there, too. */
+	if (p->replica && !p->work &&
+	    (p->waiting.count || segment_has_garbage(p->replica)))
+		start_replica(p);
 }
 
 void publisher_start(struct publisher *p, struct loop *loop)
 {
 	p->loop = loop;
 	tick(p);
-	start_replica(p);
 }
 
 void publisher_close(struct publisher *p)

@@ -35,6 +35,32 @@ def test_a_full_disk_loses_nothing(make, fault_env, where):
              "the new certificate, once there is space")
 
 
+def test_a_replica_that_found_the_disk_full_catches_up(make, fault_env):
+    """What could not be written to it is, once there is space: no renewal and no
+    restart is waited for, since the next thing may be a reboot."""
+    stage = make(sites=[["a.test"]])
+    stage.agent.storage["path"] = folders.make(
+        os.path.join(stage.agent.home, "store"), 0o700, stage.agent.user)
+    stage.agent.set_conf()
+    flag = os.path.join(stage.agent.state_dir, "full")
+    stage.agent.env = fault_env(FAULT_FULL=flag)
+    stage.start()
+    before = served(stage, "a.test").serial
+    folders.write(flag, "")
+    assert stage.agent.renew("a.test")
+    stage.agent.wait_log("publish replica")
+    os.unlink(flag)
+    stage.agent.wait_log("replica is complete again")
+    stage.agent.kill()
+    stage.nginx.stop()
+    shutil.rmtree(stage.agent.run_dir)
+    folders.make(stage.agent.run_dir, 0o755, stage.agent.user)
+    assert stage.agent.once("publish").code == 0
+    stage.nginx.start()
+    root = stage.ca.write_root()
+    assert tls.handshake(stage.tls_port, "a.test", root).serial != before
+
+
 def stored(agent, word):
     """Files of the storage whose path holds a word."""
     return [os.path.join(where, name) for where, _, names in os.walk(agent.storage["path"])

@@ -22,6 +22,7 @@
 enum {
 	LOOK_AGAIN_MS = 60 * 1000,
 	ACCOUNT_TRUST_MS = 5 * 1000, /* a new account that is unknown: a fault */
+	SET_BACK_MS = 10 * 1000, /* less is a clock that is being corrected */
 };
 
 enum account_phase { NO_ACCOUNT, STARTING, READY };
@@ -44,6 +45,7 @@ struct issuer {
 	unsigned epoch;   /* how often it did */
 	unsigned attempts;
 	int64_t blocked_until;
+	int64_t ahead; /* wall time before monotonic time, at the last look */
 	struct err last_error;
 	int64_t last_error_at;
 	struct issuer_wait *waiting;
@@ -118,23 +120,31 @@ static void note_error(struct issuer *i, const struct err *e)
 	i->last_error_at = now_wall();
 }
 
+/* All legs that are booked; free() it. Booking changes the agenda. */
+static struct leg **booked(const struct issuer *i, size_t *count)
+{
+	struct leg **list = mem_array(i->agenda.count, sizeof *list);
+
+	*count = i->agenda.count;
+	for (size_t n = 0; n < *count; n++)
+		list[n] = (struct leg *)i->agenda.heap[n + 1];
+	return list;
+}
+
 /* Without an account, who waits for an order must not wait for ever. */
 static void fail_forced(struct issuer *i, const struct err *e)
 {
-	struct leg **forced = mem_array(i->agenda.count, sizeof *forced);
-	size_t count = 0;
+	size_t count;
+	struct leg **list = booked(i, &count);
 
-	for (size_t n = 1; n <= i->agenda.count; n++) {
-		struct leg *leg = (struct leg *)i->agenda.heap[n];
-		if (leg->forced)
-			forced[count++] = leg;
-	}
 	for (size_t n = 0; n < count; n++) {
-		forced[n]->forced = false;
-		issuer_book(i, forced[n]);
-		i->env->ended(i->env->arg, forced[n], e->code, e);
+		if (!list[n]->forced)
+			continue;
+		list[n]->forced = false;
+		issuer_book(i, list[n]);
+		i->env->ended(i->env->arg, list[n], e->code, e);
 	}
-	free(forced);
+	free(list);
 }
 
 static void account_ended(void *arg, int rc, const struct err *e)
@@ -343,13 +353,38 @@ static bool has_room(const struct issuer *i)
 	       i->env->running < i->env->max_orders;
 }
 
+/* A clock that was wrong and is set back must not leave the next try where the
+ * wrong time had it: years ahead, perhaps. */
+static void look_at_clock(struct issuer *i)
+{
+	int64_t ahead = now_wall() - now_mono(), moved = ahead - i->ahead;
+	size_t count;
+
+	i->ahead = ahead;
+	if (moved > -SET_BACK_MS)
+		return;
+	log_notice(&i->log, "clock set back", "seconds=%lld",
+	           (long long)-moved / 1000);
+	i->blocked_until += i->blocked_until ? moved : 0;
+	struct leg **list = booked(i, &count);
+	for (size_t n = 0; n < count; n++) {
+		struct err *e = list[n]->last_error;
+		if (e && e->retry_at)
+			e->retry_at += moved;
+		issuer_book(i, list[n]);
+	}
+	free(list);
+}
+
 static void turn(void *arg)
 {
 	struct issuer *i = arg;
+
 	struct appointment *next;
 	int64_t now = now_wall(), wait = LOOK_AGAIN_MS;
 
 	i->timer = NULL;
+	look_at_clock(i);
 	if (i->waiting && i->phase == READY)
 		tell_waiting(i, 0, NULL);
 	while ((next = agenda_next(&i->agenda)) && next->at <= now &&
@@ -406,6 +441,7 @@ struct issuer *issuer_new(struct issuer_env *env, const struct conf_issuer *c)
 	struct err e;
 
 	i->env = env;
+	i->ahead = now_wall() - now_mono();
 	copy_conf(i, c);
 	log_init(&i->log, env->log, "issuer", "issuer=%s", c->name);
 	i->ca = ca_new(env->loop, env->http, &i->log, &options);

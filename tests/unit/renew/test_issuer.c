@@ -162,6 +162,63 @@ static void a_short_life_is_renewed_again_and_again(void **state)
 	assert_int_equal(k->failed, 0);
 }
 
+static int64_t wall_shift;
+
+static int64_t shifted_wall(void)
+{
+	return flows_wall() + wall_shift;
+}
+
+static void let_pass(int64_t ms)
+{
+	flows_pushed += ms;
+	wall_shift += ms;
+}
+
+/* A machine whose clock said 2046 when it booked the next try. */
+static void a_clock_that_is_set_back_delays_nothing(void **state)
+{
+	const int64_t years = INT64_C(20) * 365 * 86400 * 1000;
+	struct keeper *k = *state;
+
+	now_replace(shifted_wall, flows_mono);
+	wall_shift = years;
+	k->f->fake->unfit = "a.test";
+	keeper_configure(k, A);
+	keeper_load(k);
+	keeper_until(k, &k->failed, 1);
+	k->f->fake->unfit = NULL;
+	wall_shift = 0;
+	issuer_poke(renew_issuer(k->renew, "le")); /* once a minute by itself */
+	keeper_turns(k, 30);
+	assert_in_range(keeper_leg(k, "a.test")->due.at, now_wall(),
+	                now_wall() + 3600 * 1000);
+	assert_int_equal(k->issued, 0);
+	let_pass(3600 * 1000);
+	issuer_poke(renew_issuer(k->renew, "le"));
+	keeper_until(k, &k->issued, 1);
+	wall_shift = 0;
+}
+
+static void an_account_is_tried_again_after_the_clock_was_set_back(void **state)
+{
+	struct keeper *k = *state;
+
+	now_replace(shifted_wall, flows_mono);
+	wall_shift = INT64_C(20) * 365 * 86400 * 1000;
+	fake_say(k->f->fake, FAKE_NEW_ACCOUNT, 1, 403, "", "go away");
+	keeper_configure(k, A);
+	keeper_load(k);
+	keeper_turns(k, 300);
+	wall_shift = 0;
+	issuer_poke(renew_issuer(k->renew, "le"));
+	keeper_turns(k, 30);
+	let_pass(3600 * 1000);
+	issuer_poke(renew_issuer(k->renew, "le"));
+	keeper_until(k, &k->issued, 1);
+	wall_shift = 0;
+}
+
 int main(void)
 {
 #define T(test) \
@@ -174,6 +231,8 @@ int main(void)
 		T(an_account_of_before_may_be_lost_already_at_start),
 		T(many_orders_that_lose_the_account_get_one_new_one),
 		T(a_short_life_is_renewed_again_and_again),
+		T(a_clock_that_is_set_back_delays_nothing),
+		T(an_account_is_tried_again_after_the_clock_was_set_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -69,16 +69,31 @@ int agent_test(const struct agent_options *options);
 
 /* ---- for the neighbours ---- */
 
+/* Something an operator must see until it is over: shown by status, logged when
+ * it begins. `text` NULL ends it. `key` is static. */
+void agent_alarm(struct agent *a, const char *key, const char *text);
+
+/* configure.c */
+
 /* Reads the configuration and takes it over, whole or not at all. Errors go to
  * `errors`, which is the caller's to free. */
 int agent_reload(struct agent *a, struct conf_errors *errors);
 /* What is wished for has changed. */
 void agent_configure(struct agent *a);
-/* Something an operator must see until it is over: shown by status, logged when
- * it begins. `text` NULL ends it. `key` is static. */
-void agent_alarm(struct agent *a, const char *key, const char *text);
+void agent_close_challenges(struct instance **list, size_t count,
+                            uint32_t drain_ms);
+
+/* hooks.c: what the parts call back; `arg` is the agent. */
+
+struct renew *agent_renew(struct agent *a);
+/* Has renew read the store, and publishes what is there. */
+void agent_load(struct agent *a);
+store_alarm_fn agent_damaged;
+int agent_publish_token(void *arg, uint32_t kind, struct str name,
+                        struct str value, struct err *e);
 
 /* declarations.c: what nginx wants. */
+
 void agent_load_declared(struct agent *a);
 /* The declarations are made durable, off the loop. */
 void agent_save_declared(struct agent *a);

@@ -63,6 +63,7 @@ struct item {
 	struct wish wish; /* owned copies; zero while nobody asked */
 	struct leg legs[KEY_KINDS]; /* by kind */
 	unsigned mark;    /* of the last inventory_end that saw it */
+	unsigned load;    /* the facts changed after this load had begun */
 };
 
 struct inventory;

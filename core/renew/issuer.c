@@ -22,6 +22,7 @@
 enum {
 	LOOK_AGAIN_MS = 60 * 1000,
 	ACCOUNT_TRUST_MS = 5 * 1000, /* a new account that is unknown: a fault */
+	ACCOUNTS_LOST_MAX = 2, /* without an order that ended well */
 	SET_BACK_MS = 10 * 1000, /* less is a clock that is being corrected */
 };
 
@@ -44,6 +45,7 @@ struct issuer {
 	int64_t ready_at; /* when the account last became ready */
 	unsigned epoch;   /* how often it did */
 	unsigned attempts;
+	unsigned lost; /* accounts, since an order ended well */
 	int64_t blocked_until;
 	int64_t ahead; /* wall time before monotonic time, at the last look */
 	struct err last_error;
@@ -237,7 +239,8 @@ static void leg_failed(struct issuer *i, struct leg *leg, const struct err *e)
 
 /* The CA does not know our account, though it did a while ago: no fault of the
  * order, which is tried again with a new account. Orders that ran beside it
- * find that out one after the other. */
+ * find that out one after the other. A CA that forgets every account gets a new
+ * one each time, but no faster than an order that fails is tried again. */
 static bool account_lost(struct issuer *i, unsigned epoch, const struct err *e)
 {
 	if (!problem_is(e, "accountDoesNotExist"))
@@ -250,7 +253,7 @@ static bool account_lost(struct issuer *i, unsigned epoch, const struct err *e)
 	log_err(&i->log, LOG_LEVEL_WARN, "account lost", e);
 	account_forget(i->account);
 	i->phase = NO_ACCOUNT;
-	return true;
+	return ++i->lost <= ACCOUNTS_LOST_MAX;
 }
 
 static void order_ended(void *arg, int rc, const struct err *why)
@@ -275,10 +278,12 @@ static void order_ended(void *arg, int rc, const struct err *why)
 	}
 	if (rc == 0 && !leg_is_current(leg) && leg->wanted)
 		rc = err_set(&e, ERR_RETRY, "the order brought no certificate");
-	if (rc == 0)
+	if (rc == 0) {
+		i->lost = 0;
 		leg_succeeded(leg);
-	else
+	} else {
 		leg_failed(i, leg, &e);
+	}
 	if (rc < 0 && leg->again && leg->wanted) {
 		leg->again = false;
 		leg->forced = true;

@@ -15,10 +15,18 @@
 
 /* ---------------------------------------------------------------- facts */
 
+struct item *renew_take(struct renew *r, const struct cert_record *record)
+{
+	struct item *item = inventory_stored(r->inventory, record);
+
+	item->load = r->loads;
+	return item;
+}
+
 static void installed(void *arg, const struct cert_record *record)
 {
 	struct renew *r = arg;
-	struct item *item = inventory_stored(r->inventory, record);
+	struct item *item = renew_take(r, record);
 
 	r->set.install(r->set.arg, record, item->wanted ? &item->wish : NULL,
 	               true);
@@ -74,9 +82,12 @@ static void found(void *arg, struct str key, struct str value,
 		cert_record_free(&record);
 		return;
 	}
-	struct item *item = inventory_stored(r->inventory, &record);
-	r->set.install(r->set.arg, &record, item->wanted ? &item->wish : NULL,
-	               false);
+	struct item *item = inventory_find(r->inventory, record.name);
+	if (!item || item->load != r->loads) { /* else it is newer */
+		item = inventory_stored(r->inventory, &record);
+		r->set.install(r->set.arg, &record,
+		               item->wanted ? &item->wish : NULL, false);
+	}
 	cert_record_free(&record);
 }
 
@@ -131,6 +142,7 @@ void renew_load(struct renew *r, renew_fn *fn, void *arg)
 	store_cancel(&r->load);
 	r->loaded_fn = fn;
 	r->loaded_arg = arg;
+	r->loads++;
 	r->load = store_each(r->set.store, "certificates", found, all_found, r);
 }
 

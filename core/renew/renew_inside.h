@@ -43,10 +43,15 @@ struct renew {
 	renew_fn *loaded_fn;
 	void *loaded_arg;
 	bool loaded;
+	unsigned loads; /* begun */
 };
 
 /* Books every wanted leg of the item by its facts and wishes. */
 void renew_book(struct renew *r, struct item *item);
+
+/* What has just been stored under a name: newer than what a load that is under
+ * way may have read. */
+struct item *renew_take(struct renew *r, const struct cert_record *record);
 
 /* Ends a revocation without its fn. */
 void revoking_free(struct revoking *v);

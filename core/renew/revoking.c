@@ -41,7 +41,7 @@ static void revoke_ended(void *arg, struct revoke *revoke, int rc,
 static void revoke_marked(void *arg, const struct cert_record *record)
 {
 	struct revoking *v = arg;
-	struct item *item = inventory_stored(v->renew->inventory, record);
+	struct item *item = renew_take(v->renew, record);
 
 	for (size_t k = 0; k < KEY_KINDS; k++)
 		if (item->legs[k].stored && item->legs[k].revoked)

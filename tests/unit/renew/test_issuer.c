@@ -149,19 +149,6 @@ static void many_orders_that_lose_the_account_get_one_new_one(void **state)
 	buf_free(&text);
 }
 
-/* ---- time ---- */
-
-static void a_short_life_is_renewed_again_and_again(void **state)
-{
-	struct keeper *k = *state;
-
-	k->f->fake->life = 2;
-	keeper_configure(k, A);
-	keeper_load(k);
-	keeper_until(k, &k->issued, 3);
-	assert_int_equal(k->failed, 0);
-}
-
 static int64_t wall_shift;
 
 static int64_t shifted_wall(void)
@@ -173,6 +160,49 @@ static void let_pass(int64_t ms)
 {
 	flows_pushed += ms;
 	wall_shift += ms;
+}
+
+static void time_flies(void *arg, enum fake_place place, int id)
+{
+	(void)arg;
+	(void)id;
+	if (place == FAKE_NEW_ORDER)
+		let_pass(6000);
+}
+
+/* A slow CA that makes accounts and does not know them a moment later. */
+static void a_ca_that_forgets_each_account_is_not_hammered(void **state)
+{
+	struct keeper *k = *state;
+
+	now_replace(shifted_wall, flows_mono);
+	k->f->fake->heard = time_flies;
+	fake_refuse(k->f->fake, FAKE_NEW_ORDER, -1, 400,
+	            "accountDoesNotExist");
+	keeper_configure(k, A);
+	keeper_load(k);
+	keeper_until(k, &k->failed, 1);
+	assert_in_range(k->f->fake->count[FAKE_NEW_ACCOUNT], 2, 5);
+	for (int i = 0; i < 100; i++)
+		loop_run_once(k->f->d->b->loop, 2);
+	assert_in_range(k->f->fake->count[FAKE_NEW_ACCOUNT], 2, 5);
+	fake_hush(k->f->fake, FAKE_NEW_ORDER);
+	keeper_renew(k, "a.test", true);
+	keeper_until(k, &k->issued, 1);
+	wall_shift = 0;
+}
+
+/* ---- time ---- */
+
+static void a_short_life_is_renewed_again_and_again(void **state)
+{
+	struct keeper *k = *state;
+
+	k->f->fake->life = 2;
+	keeper_configure(k, A);
+	keeper_load(k);
+	keeper_until(k, &k->issued, 3);
+	assert_int_equal(k->failed, 0);
 }
 
 /* A machine whose clock said 2046 when it booked the next try. */
@@ -230,6 +260,7 @@ int main(void)
 		T(a_ca_that_forgot_everything_gets_a_new_account),
 		T(an_account_of_before_may_be_lost_already_at_start),
 		T(many_orders_that_lose_the_account_get_one_new_one),
+		T(a_ca_that_forgets_each_account_is_not_hammered),
 		T(a_short_life_is_renewed_again_and_again),
 		T(a_clock_that_is_set_back_delays_nothing),
 		T(an_account_is_tried_again_after_the_clock_was_set_back),

@@ -3,6 +3,8 @@
  * declarations, when an operator wants it, and when a CA does not. */
 #include "keeper.h"
 
+#include "renew/renew_inside.h"
+
 #include <time.h>
 
 #define A "[certificate a.test]\nnames = a.test\nissuer = le\n"
@@ -150,6 +152,34 @@ static void a_load_that_begins_twice_ends_once(void **state)
 	renew_load(k->renew, keeper_waited, k);
 	keeper_turns(k, 30);
 	assert_int_equal(k->waits, 1);
+}
+
+/* The list was read before the order ended, and arrives after it. */
+static void a_load_brings_nothing_back_that_was_replaced_meanwhile(void **state)
+{
+	struct keeper *k = *state;
+	struct cert_record r;
+	struct err e;
+
+	keeper_configure(k, A);
+	keeper_load(k);
+	keeper_until(k, &k->issued, 1);
+	const char *text = memory_get(&k->f->d->memory, "certificates/a.test");
+	assert_int_equal(cert_record_read(str_of(text), &r, &e), 0);
+	free(r.keys[0].serial);
+	r.keys[0].serial = mem_strdup("4e:e3");
+	k->loaded = false;
+	unsigned installs = k->installs;
+	renew_load(k->renew, keeper_loaded, k);
+	k->renew->orders.install(k->renew->orders.arg, &r);
+	assert_true(loop_run_until(k->f->d->b->loop, keeper_has_loaded, k,
+	                           BENCH_PATIENCE));
+	assert_string_equal(keeper_leg(k, "a.test")->serial, "4e:e3");
+	assert_int_equal(k->installs, installs + 1);
+	k->loaded = false; /* the next one is as good as any */
+	keeper_load(k);
+	assert_int_equal(k->installs, installs + 2);
+	cert_record_free(&r);
 }
 
 /* ---- what was left over ---- */
@@ -568,6 +598,7 @@ int main(void)
 		T(damaged_certificates_are_set_aside_and_others_loaded),
 		T(nothing_is_ordered_while_the_storage_is_away),
 		T(a_load_that_begins_twice_ends_once),
+		T(a_load_brings_nothing_back_that_was_replaced_meanwhile),
 		T(what_a_crash_left_presented_is_taken_away_at_start),
 		T(a_renewal_does_not_end_with_the_cleanup_of_another),
 		T(a_renewal_that_a_crash_interrupted_goes_on),

@@ -8,9 +8,10 @@
 #include "base/err.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "loop/after.h"
 #include "loop/work.h"
 
-enum { TEXT_MAX = 64 << 20 };
+enum { TEXT_MAX = 64 << 20, AGAIN_MS = 10 * 1000 };
 
 struct saver {
 	struct loop *loop;
@@ -18,6 +19,7 @@ struct saver {
 	char *path;
 	struct buf next, writing;
 	bool dirty;
+	struct after *again; /* after a failure */
 	struct work *work;
 	struct err e;
 	int rc;
@@ -45,23 +47,51 @@ static void write_job(void *arg)
 
 static void begin(struct saver *s);
 
+static void on_again(void *arg)
+{
+	struct saver *s = arg;
+
+	s->again = NULL;
+	begin(s);
+}
+
+/* Swaps the two: what is written is not touched, and its room is used again. */
+static void swap(struct saver *s)
+{
+	struct buf other = s->writing;
+
+	s->writing = s->next;
+	s->next = other;
+}
+
+/* A full disk is emptied some day: the text waits, unless a newer one came. */
+static void failed(struct saver *s)
+{
+	log_err(&s->log, LOG_LEVEL_ERROR, "not saved", &s->e);
+	if (!s->dirty)
+		swap(s);
+	s->dirty = true;
+	if (!s->again)
+		s->again = after_start(s->loop, AGAIN_MS, on_again, s);
+}
+
 static void written(void *arg)
 {
 	struct saver *s = arg;
 
 	s->work = NULL;
 	if (s->rc < 0)
-		log_err(&s->log, LOG_LEVEL_ERROR, "not saved", &s->e);
-	begin(s);
+		failed(s);
+	else
+		begin(s);
 }
 
 static void begin(struct saver *s)
 {
 	if (s->work || !s->dirty)
 		return;
-	struct buf empty = s->writing;
-	s->writing = s->next;
-	s->next = empty;
+	after_cancel(&s->again);
+	swap(s);
 	buf_reset(&s->next);
 	s->dirty = false;
 	s->work = work_start(s->loop, write_job, written, NULL, s);
@@ -79,8 +109,10 @@ void saver_free(struct saver *s)
 {
 	if (!s)
 		return;
+	begin(s); /* what has failed before, once more */
 	while (s->work)
 		loop_run_once(s->loop, 100);
+	after_cancel(&s->again);
 	buf_free(&s->next);
 	buf_free(&s->writing);
 	free(s->path);

@@ -61,6 +61,27 @@ def test_a_replica_that_found_the_disk_full_catches_up(make, fault_env):
     assert tls.handshake(stage.tls_port, "a.test", root).serial != before
 
 
+def text_of(path):
+    if not os.path.exists(path):
+        return ""
+    with open(path) as file:
+        return file.read()
+
+
+def test_declarations_that_found_the_disk_full_are_saved_later(agent_only, fault_env):
+    stage = agent_only()
+    flag = os.path.join(stage.agent.state_dir, "full")
+    stage.agent.env = fault_env(FAULT_FULL=flag)
+    with stage.agent as agent:
+        folders.write(flag, "")
+        wanted = {"name": "a.test", "issuer": "pebble", "identifiers": ["a.test"]}
+        agent.ask("declare", {"owner": "/|/nginx.conf", "certificates": [wanted]})
+        agent.wait_log("not saved")
+        os.unlink(flag)
+        path = os.path.join(agent.state_dir, "declared.json")
+        wait_for(lambda: "a.test" in text_of(path), 30, "the declarations")
+
+
 def stored(agent, word):
     """Files of the storage whose path holds a word."""
     return [os.path.join(where, name) for where, _, names in os.walk(agent.storage["path"])

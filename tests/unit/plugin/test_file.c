@@ -337,15 +337,16 @@ static void ten_thousand_are_listed_quickly(void **state)
 		assert_int_equal(write(fd, value, sizeof value), sizeof value);
 		close(fd);
 	}
-	int64_t start = now_mono();
+	/* Of ours: others may be busy on this machine. */
+	clock_t start = clock();
 	struct listed l = list(b, i, "c", 0, true);
-	int64_t took = now_mono() - start;
+	int64_t took = (int64_t)(clock() - start) * 1000 / CLOCKS_PER_SEC;
 	assert_int_equal(l.total, 10000);
 	assert_int_equal(l.bytes, 10000 * sizeof value);
 	print_message("10000 values in %lld ms, %zu pages\n", (long long)took,
 	              l.pages);
 #ifndef __SANITIZE_THREAD__
-	assert_true(took < 5000); /* with ASan, on a loaded machine */
+	assert_true(took < 5000); /* with ASan */
 #endif
 	bench_close(b, i, 0);
 }

@@ -375,6 +375,7 @@ static void file_close(void *self)
 {
 	struct file *f = self;
 
+	watch_close(f);
 	disk_close(&f->disk);
 	free(f);
 }

@@ -36,3 +36,5 @@ void file_emit(struct file *f, acme_op op, const struct found *list);
 void watch_start(void *self, acme_op op, acme_str prefix, acme_str point);
 /* Not the op of a watch: nothing happens. */
 void watch_cancel(struct file *f, acme_op op);
+/* Frees those whose operation ended while a job ran. */
+void watch_close(struct file *f);

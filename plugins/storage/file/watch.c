@@ -7,15 +7,15 @@
  * path. Notes are collected for a moment (a put is several events, and many
  * puts come together), then a job reads the versions, and they are emitted.
  *
- * The loop's thread alone owns `struct watch`. A job gets a duplicate of the
- * descriptor and copies of paths, so that an operation may be cancelled while
- * it runs. What cannot be followed exactly (queue overflow, a folder moved, too
+ * The loop's thread alone owns `struct watch`, except what says otherwise. A job
+ * gets copies of paths. While one runs an operation may be cancelled, but the
+ * watch stays: the next watch, or `close`, frees it. What cannot be followed exactly (queue overflow, a folder moved, too
  * many notes) becomes one RESYNC: the reader lists again.
  */
 #include "file.h"
 
 #include <errno.h>
-#include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,23 +48,33 @@ struct watch {
 	size_t note_count;
 	int resync, scan; /* scan: folders appeared, look for them */
 	int busy;         /* a timer or a job is on its way */
+
+	atomic_int job; /* one has been asked for and has not ended */
+	int dead;       /* free it when there is no job any more */
+	struct folder *found; /* the job's, while there is one */
+	size_t found_count;
 };
 
 /* What goes to the pool and comes back; in memory of a child operation. */
 struct look {
-	struct watch *watch; /* for the loop only */
+	struct watch *watch; /* the job: fd, found, job */
 	struct file *file;
-	int fd, scan;
+	int scan;
 	const char **paths;
 	size_t count;
 
 	struct outcome outcome;
 	struct found *first, **last;
-	struct folder *folders;
-	size_t folder_count;
 };
 
 /* ---- life ---- */
+
+static void free_folders(struct folder *list, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		free(list[i].path);
+	free(list);
+}
 
 static void watch_free(struct watch *w)
 {
@@ -76,19 +86,42 @@ static void watch_free(struct watch *w)
 		*at = w->next;
 	if (w->fd >= 0)
 		close(w->fd);
-	for (size_t i = 0; i < w->folder_count; i++)
-		free(w->folders[i].path);
 	for (size_t i = 0; i < w->note_count; i++)
 		free(w->notes[i]);
-	free(w->folders);
+	free_folders(w->folders, w->folder_count);
+	free_folders(w->found, w->found_count);
 	free(w);
+}
+
+/* Its operation has ended; a job may still be at work on it. */
+static void watch_leave(struct watch *w)
+{
+	w->dead = 1;
+	if (!atomic_load(&w->job))
+		watch_free(w);
+}
+
+static void free_dead(struct file *f, int all)
+{
+	struct watch *next;
+
+	for (struct watch *w = f->watches; w; w = next) {
+		next = w->next;
+		if (all || (w->dead && !atomic_load(&w->job)))
+			watch_free(w);
+	}
+}
+
+void watch_close(struct file *f)
+{
+	free_dead(f, 1);
 }
 
 void watch_cancel(struct file *f, acme_op op)
 {
 	for (struct watch *w = f->watches; w; w = w->next)
-		if (w->op.id == op.id) {
-			watch_free(w);
+		if (w->op.id == op.id && !w->dead) {
+			watch_leave(w);
 			return;
 		}
 }
@@ -100,7 +133,7 @@ static void broken(struct watch *w, const char *why)
 	acme_op op = w->op;
 
 	host->watch_fd(op, w->fd, 0, NULL, NULL);
-	watch_free(w);
+	watch_leave(w);
 	acme_donef(host, op, ACME_RETRY, 0, "watch: %s", why);
 }
 
@@ -112,19 +145,20 @@ static void on_folder(void *arg, const char *path)
 	char full[4096 + KEY_PATH];
 
 	snprintf(full, sizeof full, "%s/%s", l->file->disk.path, path);
-	int wd = inotify_add_watch(l->fd, full, FOLDER_EVENTS);
+	struct watch *w = l->watch;
+	int wd = inotify_add_watch(w->fd, full, FOLDER_EVENTS);
 	if (wd < 0) {
 		if (errno != ENOENT && errno != ENOTDIR)
 			outcome_errno(&l->outcome, "%s", full);
 		return;
 	}
 	struct folder *more =
-	    realloc(l->folders, (l->folder_count + 1) * sizeof *more);
+	    realloc(w->found, (w->found_count + 1) * sizeof *more);
 	char *copy = strdup(path);
 	if (more)
-		l->folders = more;
+		w->found = more;
 	if (more && copy)
-		more[l->folder_count++] = (struct folder){ wd, copy };
+		more[w->found_count++] = (struct folder){ wd, copy };
 	else
 		free(copy);
 }
@@ -156,7 +190,7 @@ static void look_job(acme_op op, void *arg)
 			  &l->outcome);
 	for (size_t i = 0; i < l->count; i++)
 		look_at(l, l->paths[i], m);
-	close(l->fd);
+	atomic_store(&l->watch->job, 0);
 }
 
 /* ---- and what the loop makes of it ---- */
@@ -194,9 +228,11 @@ static void on_looked(void *self, acme_op op, void *arg)
 	struct look *l = arg;
 	struct watch *w = l->watch;
 
-	for (size_t i = 0; i < l->folder_count; i++)
-		take_folder(w, l->folders[i]);
-	free(l->folders);
+	for (size_t i = 0; i < w->found_count; i++)
+		take_folder(w, w->found[i]);
+	free(w->found);
+	w->found = NULL;
+	w->found_count = 0;
 	w->busy = 0;
 	if (l->outcome.status != ACME_OK) {
 		broken(w, l->outcome.text);
@@ -234,11 +270,8 @@ static void look(struct watch *w, acme_op op)
 	w->note_count = 0;
 	w->scan = 0;
 	w->busy = 1;
-	l->fd = fcntl(w->fd, F_DUPFD_CLOEXEC, 0);
-	if (l->fd < 0)
-		broken(w, "out of descriptors");
-	else
-		host->work(op, look_job, on_looked, l);
+	atomic_store(&w->job, 1);
+	host->work(op, look_job, on_looked, l);
 }
 
 static void on_settled(void *self, acme_op op, void *arg)
@@ -363,6 +396,7 @@ void watch_start(void *self, acme_op op, acme_str prefix, acme_str point)
 	struct file *f = self;
 	struct watch *w = calloc(1, sizeof *w);
 
+	free_dead(f, 0);
 	(void)point; /* we know none: a scan says RESYNC */
 	if (!w) {
 		acme_donef(f->host, op, ACME_RETRY, 0, "out of memory");

@@ -4,7 +4,7 @@
 set -e
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
-for h in abi host challenge storage plugin; do
+for h in abi host challenge storage plugin kit; do
 	echo "#include <acme/$h.h>" > "$dir/t.c"
 	cp "$dir/t.c" "$dir/t.cc"
 	cc -std=c99 -pedantic-errors -Wall -Wextra -Wpadded -Wconversion \

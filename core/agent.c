@@ -29,6 +29,7 @@
 #include "base/mem.h"
 #include "base/notify.h"
 #include "base/now.h"
+#include "export.h"
 #include "loop/after.h"
 #include "saver.h"
 
@@ -211,6 +212,7 @@ static int start(struct agent *a, struct err *e)
 		loop_signal(a->loop, SIGCHLD, reap, a);
 	publisher_start(a->publisher, a->loop);
 	a->http = http_client_new(a->loop, NULL);
+	a->exporter = exporter_new(a->loop, &a->log);
 	a->plugins = plugins_new(&(struct plugins_setup){
 		.loop = a->loop,
 		.log = &a->log,
@@ -259,6 +261,7 @@ static void end(struct agent *a)
 		loop_signal(a->loop, SIGCHLD, NULL, NULL);
 		loop_run(a->loop);
 	}
+	exporter_free(a->exporter);
 	plugins_free(a->plugins);
 	if (loop_free(a->loop) > 0)
 		log_warn(&a->log, "something was still running", NULL);

@@ -49,6 +49,7 @@ struct agent {
 	struct control *control;
 	struct declared declared;
 	struct saver *saver; /* of the declarations */
+	struct exporter *exporter;
 	int64_t declared_at; /* of what was taken from nginx's folder */
 
 	struct fdwatch *lifeline;

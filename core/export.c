@@ -17,7 +17,15 @@ struct one {
 	char *chain;
 };
 
+struct exporter {
+	struct loop *loop;
+	struct log log;
+	struct export_job *first, **last; /* the first one is being written */
+};
+
 struct export_job {
+	struct export_job *next;
+	struct exporter *exporter;
 	struct log log;
 	char *folder;
 	struct one list[CERT_KEYS_MAX];
@@ -52,14 +60,10 @@ static void write_all(void *arg)
 	}
 }
 
-static void written(void *arg)
-{
-	struct export_job *job = arg;
+static void begin(struct exporter *x);
 
-	if (job->rc < 0)
-		log_err(&job->log, LOG_LEVEL_ERROR, "export failed", &job->e);
-	else
-		log_info(&job->log, "exported", "folder=%s", job->folder);
+static void job_free(struct export_job *job)
+{
 	for (size_t i = 0; i < job->count; i++) {
 		secret_free(&job->list[i].key);
 		free(job->list[i].chain);
@@ -68,13 +72,56 @@ static void written(void *arg)
 	free(job);
 }
 
-void export_start(struct loop *loop, const struct log *log, const char *folder,
+static void written(void *arg)
+{
+	struct export_job *job = arg;
+	struct exporter *x = job->exporter;
+
+	if (job->rc < 0)
+		log_err(&job->log, LOG_LEVEL_ERROR, "export failed", &job->e);
+	else
+		log_info(&job->log, "exported", "folder=%s", job->folder);
+	x->first = job->next;
+	if (!x->first)
+		x->last = &x->first;
+	job_free(job);
+	begin(x);
+}
+
+static void begin(struct exporter *x)
+{
+	if (x->first)
+		work_start(x->loop, write_all, written, NULL, x->first);
+}
+
+struct exporter *exporter_new(struct loop *loop, const struct log *log)
+{
+	struct exporter *x = mem_alloc(sizeof *x);
+
+	x->loop = loop;
+	x->last = &x->first;
+	log_init(&x->log, log, "export", NULL);
+	return x;
+}
+
+void exporter_free(struct exporter *x)
+{
+	while (x && x->first) { /* none, unless the loop was cut short */
+		struct export_job *job = x->first;
+		x->first = job->next;
+		job_free(job);
+	}
+	free(x);
+}
+
+void exporter_add(struct exporter *x, const char *folder,
                   const struct cert_record *record)
 {
 	struct export_job *job = mem_alloc(sizeof *job);
 	struct err e;
 
-	log_init(&job->log, log, "export", "cert=%s", record->name);
+	job->exporter = x;
+	log_init(&job->log, &x->log, NULL, "cert=%s", record->name);
 	job->folder = mem_strdup(folder);
 	for (size_t i = 0; i < record->key_count; i++) {
 		const struct cert_key *k = &record->keys[i];
@@ -89,5 +136,9 @@ void export_start(struct loop *loop, const struct log *log, const char *folder,
 		if (colon)
 			*colon = '-';
 	}
-	work_start(loop, write_all, written, NULL, job);
+	bool busy = x->first;
+	*x->last = job;
+	x->last = &job->next;
+	if (!busy)
+		begin(x);
 }

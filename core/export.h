@@ -10,6 +10,14 @@
  * fullchain.pem and privkey.pem for its first key type, fullchain.TYPE.pem and
  * privkey.TYPE.pem (TYPE as rsa-2048) for each further one. Each file is
  * replaced whole, the key first. A failure is logged; the store has it all.
+ *
+ * One after the other, in the order in which they came: two orders of the same
+ * certificate may end at once, and the files must be of the last one.
  */
-void export_start(struct loop *loop, const struct log *log, const char *folder,
+struct exporter;
+
+struct exporter *exporter_new(struct loop *loop, const struct log *log);
+void exporter_add(struct exporter *x, const char *folder,
                   const struct cert_record *record);
+/* When the loop has come to its end. */
+void exporter_free(struct exporter *x);

@@ -52,7 +52,7 @@ static void install(void *arg, const struct cert_record *record,
 			a->repair = after_start(a->loop, REPAIR_MS, repair, a);
 	}
 	if (fresh && wish && *wish->export_dir)
-		export_start(a->loop, &a->log, wish->export_dir, record);
+		exporter_add(a->exporter, wish->export_dir, record);
 }
 
 static void withdraw(void *arg, const char *name)

@@ -42,9 +42,10 @@ def secrets(folder):
     for path, _ in _files(folder):
         for body in KEY.findall(_read(path).replace(b"\\n", b"\n")):
             text = b"".join(body.split())
-            # The middle: the head of a PKCS#8 file is the same in all.
-            middle = len(text) // 2 & ~3
-            piece = text[middle:middle + 32]
+            # The head of a PKCS#8 file is the same in all; of an EC key the
+            # second half is the public one, of an RSA key the first quarter.
+            at = len(text) // (2 if len(text) > 500 else 4) & ~3
+            piece = text[at:at + 32]
             if len(piece) == 32:
                 found.add(piece)
                 found.add(base64.b64decode(piece))

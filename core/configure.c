@@ -137,6 +137,7 @@ static void allow(struct agent *a)
 	uid_t *users = mem_array(a->conf->nginx_count, sizeof *users);
 	gid_t *groups = mem_array(a->conf->nginx_count, sizeof *groups);
 	size_t user_count = 0, group_count = 0;
+	gid_t reader = (gid_t)-1;
 	struct err e;
 
 	for (size_t i = 0; i < a->conf->nginx_count; i++) {
@@ -151,10 +152,13 @@ static void allow(struct agent *a)
 			log_warn(&a->log, "unknown", "%s=%s",
 			         *n->user && !pw ? "user" : "group",
 			         *n->user && !pw ? n->user : n->group);
-		if (*n->user && gr &&
-		    publisher_set_group(a->publisher, gr->gr_gid, &e) < 0)
-			agent_alarm(a, "nginx group", e.text);
+		if (*n->user && gr)
+			reader = gr->gr_gid;
 	}
+	if (publisher_set_group(a->publisher, reader, &e) < 0)
+		agent_alarm(a, "nginx group", e.text);
+	else
+		agent_alarm(a, "nginx group", NULL);
 	control_allow(a->control, users, user_count, groups, group_count);
 	free(users);
 	free(groups);

@@ -154,7 +154,13 @@ size_t publisher_count(const struct publisher *p)
 
 int publisher_set_group(struct publisher *p, gid_t gid, struct err *e)
 {
-	if (chown(p->path, (uid_t)-1, gid) < 0 || chmod(p->path, 0640) < 0)
+	mode_t mode = gid == (gid_t)-1 ? 0600 : 0640;
+	struct stat st;
+
+	if (mode == 0600 && stat(p->path, &st) == 0 &&
+	    (st.st_mode & 07777) == mode)
+		return 0;
+	if (chown(p->path, (uid_t)-1, gid) < 0 || chmod(p->path, mode) < 0)
 		return err_errno(e, errno, "%s: group %u", p->path,
 		                 (unsigned)gid);
 	return 0;

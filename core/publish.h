@@ -47,7 +47,8 @@ int publisher_token(struct publisher *p, struct str token, struct str value,
 int publisher_withdraw_token(struct publisher *p, struct str token,
                              struct err *e);
 
-/* Who may open the segment beside us: a group, for a rootless nginx. */
+/* Who may open the segment beside us: a group, for a rootless nginx, or with
+ * (gid_t)-1 nobody. */
 int publisher_set_group(struct publisher *p, gid_t gid, struct err *e);
 
 /* How many certificates are published. Counts: not for every request. */

@@ -640,6 +640,27 @@ static void inherit(struct build *b)
 	}
 }
 
+/* Two certificates in one folder would take turns in the same files. */
+static void check_exports(struct build *b)
+{
+	const struct kind *kind = &b->kinds[SCHEMA_CERTIFICATE];
+	struct named *all = mem_array(kind->count + 1, sizeof(*all));
+	size_t count = 0;
+
+	for (size_t i = 0; i < b->conf->certificate_count; i++)
+		if (*b->conf->certificates[i].export_dir)
+			all[count++] = (struct named){
+			    b->conf->certificates[i].export_dir,
+			    ini_find(kind->sections[i], "export")->place };
+	qsort(all, count, sizeof(*all), by_named);
+	for (size_t i = 1; i < count; i++)
+		if (!strcmp(all[i].name, all[i - 1].name))
+			conf_error(b->errors, all[i].place,
+				   "export: this folder stands in %s:%u, too",
+				   all[i - 1].place.file, all[i - 1].place.line);
+	free(all);
+}
+
 static void check_nginx(struct build *b)
 {
 	const struct kind *kind = &b->kinds[SCHEMA_NGINX];
@@ -672,6 +693,7 @@ void build_conf(struct conf *conf, const struct ini *ini, struct arena *mem,
 	build_certificates(&b);
 	build_challenges(&b);
 	inherit(&b);
+	check_exports(&b);
 	check_nginx(&b);
 	for (int i = 0; i < SCHEMA_KINDS; i++)
 		free(b.kinds[i].sections);

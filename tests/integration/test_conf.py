@@ -3,6 +3,7 @@
 and a line."""
 
 import os
+import stat
 
 import pytest
 
@@ -123,3 +124,14 @@ def test_sighup_with_a_wrong_file_is_logged_and_changes_nothing(agent_only):
         agent.reload()
         agent.wait_log("60-wrong.ini:1")
         assert agent.state("one") == "valid"
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs a group that is not ours")
+def test_a_group_that_is_configured_no_more_loses_the_segment(agent_only):
+    stage = agent_only(agent={"nginx": {"user": "www-data", "group": "www-data"}})
+    with stage.agent as agent:
+        wait_for(lambda: stat.S_IMODE(os.stat(agent.segment).st_mode) == 0o640, 5, "0640")
+        agent.nginx = None
+        agent.set_conf()
+        assert agent.ctl("reload").code == 0
+        assert stat.S_IMODE(os.stat(agent.segment).st_mode) == 0o600

@@ -31,3 +31,13 @@ def test_each_key_type_has_its_files_and_they_belong_together(agent_only, folder
                 assert public("x509", "-in", chain, "-noout", "-pubkey") == \
                     public("pkey", "-in", key, "-pubout")
                 assert os.stat(key).st_mode & 0o777 == 0o600
+
+
+def test_two_certificates_in_one_folder_are_refused(agent_only, folder):
+    """They would take turns in the same files."""
+    out = os.path.join(folder, "out")
+    stage = agent_only(agent={"certificates": {
+        name: {"names": f"{name}.test", "issuer": "pebble", "export": out}
+        for name in ("one", "two")}})
+    result = stage.agent.check()
+    assert result.code == 1 and "export: " in result.err and "50-test.ini:" in result.err, result

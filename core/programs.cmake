@@ -12,7 +12,8 @@ install(TARGETS acme-agent RUNTIME DESTINATION ${CMAKE_INSTALL_SBINDIR})
 file(GLOB sources CONFIGURE_DEPENDS ctl/*.c)
 add_executable(acmectl ${sources})
 target_include_directories(acmectl PRIVATE ${PROJECT_SOURCE_DIR}/include)
-target_link_libraries(acmectl PRIVATE core_base core_conf PkgConfig::JANSSON)
+target_link_libraries(acmectl PRIVATE core_base core_conf
+	PkgConfig::JANSSON acme-agent::kit)
 set_target_properties(acmectl PROPERTIES
 	RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
 install(TARGETS acmectl RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})

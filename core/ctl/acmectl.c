@@ -17,7 +17,7 @@
 
 static const struct subcommand *const COMMANDS[] = {
 	&STATUS, &ISSUE,   &RENEW, &REVOKE,  &RELOAD,
-	&CHECK,  &PLUGINS, &WATCH, &SEGMENT, &CONFIG_DOC,
+	&CHECK,  &PLUGINS, &PLUGIN, &WATCH, &SEGMENT, &CONFIG_DOC,
 };
 
 enum { COMMAND_COUNT = sizeof(COMMANDS) / sizeof(COMMANDS[0]) };
@@ -42,6 +42,8 @@ static const struct ctl_option OPTIONS[] = {
 	{ "all",     'a', NULL,     AT(all),     "all certificates" },
 	{ "no-wait",  0,  NULL,     AT(no_wait), "do not wait for the result" },
 	{ "names",    0,  NULL,     AT(names),   "print all names of each certificate" },
+	{ "option",  'o', "K=V",    AT(plugin_options), "an option of the plugin; may be repeated" },
+	{ "tape",     0,  "FILE",   AT(tape),    "what the provider is asked and answers" },
 };
 /* clang-format on */
 
@@ -152,6 +154,14 @@ static int usage_error(const struct subcommand *command)
 	return CTL_USAGE;
 }
 
+static bool add_word(struct ctl_words *words, const char *word)
+{
+	if (words->count == CTL_WORDS)
+		return false;
+	words->items[words->count++] = word;
+	return true;
+}
+
 /* 0 to go on, -1 to print the help, CTL_USAGE. */
 static int read_options(const struct subcommand *command, struct ctl *ctl,
 			int argc, char **argv)
@@ -184,10 +194,14 @@ static int read_options(const struct subcommand *command, struct ctl *ctl,
 		if (i < 0)
 			return usage_error(command);
 		void *at = (char *)ctl + OPTIONS[i].offset;
-		if (OPTIONS[i].arg)
+		if (OPTIONS[i].offset == AT(plugin_options)) {
+			if (!add_word(at, optarg))
+				return usage_error(command);
+		} else if (OPTIONS[i].arg) {
 			*(const char **)at = optarg;
-		else
+		} else {
 			*(bool *)at = true;
+		}
 	}
 	ctl->argc = argc - optind;
 	ctl->argv = argv + optind;

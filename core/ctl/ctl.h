@@ -6,6 +6,14 @@
 
 #include "base/err.h"
 
+enum { CTL_WORDS = 64 };
+
+/* An option that was given several times. */
+struct ctl_words {
+	const char *items[CTL_WORDS];
+	size_t count;
+};
+
 /* What the command line said; each subcommand takes the options it names. */
 struct ctl {
 	const char *socket; /* --socket, $ACME_AGENT_SOCKET, or the default */
@@ -16,6 +24,8 @@ struct ctl {
 	bool all;           /* --all */
 	bool no_wait;       /* --no-wait */
 	bool names;         /* --names */
+	const char *tape;   /* --tape */
+	struct ctl_words plugin_options; /* --option ... */
 	int argc;           /* what is no option */
 	char **argv;
 };
@@ -38,8 +48,8 @@ struct subcommand {
 	const char *more; /* for --help, may be NULL */
 };
 
-extern const struct subcommand CHECK, CONFIG_DOC, ISSUE, PLUGINS, RELOAD, RENEW,
-    REVOKE, SEGMENT, STATUS, WATCH;
+extern const struct subcommand CHECK, CONFIG_DOC, ISSUE, PLUGIN, PLUGINS, RELOAD,
+    RENEW, REVOKE, SEGMENT, STATUS, WATCH;
 
 /* "acmectl: ..." on stderr. */
 void ctl_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

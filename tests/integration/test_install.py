@@ -37,7 +37,9 @@ def one(root, pattern):
     "usr/lib/*/acme-agent/plugins/http-01.so",
     "usr/lib/*/acme-agent/plugins/file.so",
     "usr/include/acme/abi.h", "usr/include/acme/plugin.h", "usr/include/acme/segment.h",
-    "usr/lib/*/pkgconfig/acme-agent*.pc", "etc/acme-agent/acme-agent.ini",
+    "usr/include/acme/kit.h", "usr/lib/*/libacme-kit.a",
+    "usr/lib/*/pkgconfig/acme-agent-plugin.pc",
+    "usr/lib/*/pkgconfig/acme-agent-kit.pc", "etc/acme-agent/acme-agent.ini",
     "usr/lib/systemd/system/acme-agent.service", "usr/lib/sysusers.d/acme-agent.conf",
     "usr/lib/tmpfiles.d/acme-agent.conf", "usr/share/man/man8/acme-agent.8*",
     "usr/share/man/man1/acmectl.1*"])
@@ -54,7 +56,7 @@ def test_no_file_names_the_build_folder(installed):
         pass  # debug information may
     for where, _, names in os.walk(installed):
         for name in names:
-            if name.endswith((".so", "acme-agent", "acmectl")):
+            if name.endswith((".so", ".a", "acme-agent", "acmectl")):
                 continue
             with open(os.path.join(where, name), "rb") as file:
                 assert peers.TOP.encode() not in file.read(), name

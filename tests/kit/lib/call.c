@@ -147,11 +147,12 @@ static void settle(kit *k)
 		if (c->kind == CALL_CHILD && c->live && !c->services &&
 		    !c->jobs)
 			c->live = false;
-		if (is_over(c) && c->mem.count) {
-			pthread_mutex_lock(&k->lock);
-			lents_end(&c->mem, &k->ended);
-			pthread_mutex_unlock(&k->lock);
-		}
+		if (!is_over(c) || c->over)
+			continue;
+		c->over = true;
+		pthread_mutex_lock(&k->lock);
+		lents_end(&c->mem, &k->ended);
+		pthread_mutex_unlock(&k->lock);
 	}
 }
 

@@ -193,8 +193,8 @@ static void *host_alloc(acme_op op, size_t size)
 	size_t most = k->plugin.storage && c && c->kind != CALL_ROOT
 			  ? MEM_STORE
 			  : MEM_CALL;
-	bool alive = c && (c->live || c->jobs || c->tell_cancel || k->depth);
-	if (c && alive && size <= most - c->mem_size &&
+	bool alive = c && !c->over; /* as long as its memory */
+	if (alive && size <= most - c->mem_size &&
 	    !kit_fails(k, KIT_FAIL_ALLOC)) {
 		char what[64];
 		c->mem_size += size;

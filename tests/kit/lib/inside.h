@@ -114,6 +114,7 @@ struct kit_call {
 	struct kit_call *parent; /* of a child */
 	char verb[24];
 	bool live, answered, canceled, tell_cancel, again;
+	bool over; /* its memory has been taken back */
 	unsigned jobs, services;
 	int64_t deadline;
 	struct lents mem;

@@ -202,9 +202,9 @@ static void compare_descriptors(const struct process *p,
 }
 
 /* Threads need a moment between pthread_join and their end in /proc. */
-static bool more_threads(const struct process *p)
+static bool more_threads(const struct process *p, bool known)
 {
-	for (int ms = 0; ms < WAIT_MS; ms += 10) {
+	for (int ms = 0; ms < (known ? 10 : WAIT_MS); ms += 10) {
 		if (threads() <= p->threads)
 			return false;
 		usleep(10000);
@@ -225,7 +225,7 @@ void process_compare(struct process *p, const acme_plugin *plugin,
 	if (now.children && !p->children)
 		kit_report_add(r, "process-children",
 			       "a child process was left after close");
-	if (more_threads(p))
+	if (more_threads(p, kit_report_has(r, "process-threads")))
 		kit_report_add(r, "process-threads",
 			       "a thread still runs after close");
 	if (strcmp(now.folder, p->folder) != 0)

@@ -89,6 +89,13 @@ ngx_http_acme_bridge_cert_slow(ngx_ssl_conn_t *ssl_conn,
 
         if (!bscf->looked || bscf->seen != epoch) {
             ngx_http_acme_bridge_look(bscf, epoch, c->log);
+
+            if (bscf->exact && bscf->seen == epoch
+                && SSL_get_certificate(ssl_conn) == bscf->leaf)
+            {
+                /* something else was published */
+                return 1;
+            }
         }
     }
 

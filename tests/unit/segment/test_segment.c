@@ -18,6 +18,22 @@ static void crc32c_agrees_with_the_published_vector(void **state)
 	assert_int_equal(acme_segment_crc32c(half, "6789", 4), 0xe3069283);
 }
 
+/* What a processor computes by itself is what the table says. */
+static void crc32c_is_the_same_in_hardware(void **state)
+{
+	unsigned char bytes[300];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof bytes; i++)
+		bytes[i] = (unsigned char)(i * 7 + i / 5);
+	for (size_t start = 0; start < 9; start++)
+		for (size_t len = 0; start + len <= sizeof bytes; len++)
+			assert_int_equal(
+			    acme_segment_crc32c(0x12345678, bytes + start, len),
+			    ~acme_segment__crc_table(~0x12345678u,
+						     bytes + start, len));
+}
+
 static void siphash_agrees_with_the_published_vectors(void **state)
 {
 	uint8_t key[16], text[16];
@@ -628,6 +644,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(crc32c_agrees_with_the_published_vector),
+		T(crc32c_is_the_same_in_hardware),
 		T(siphash_agrees_with_the_published_vectors),
 		T(the_layout_is_what_others_were_built_with),
 		T(a_certificate_is_found_with_all_its_parts),

@@ -115,7 +115,7 @@ void exporter_free(struct exporter *x)
 }
 
 void exporter_add(struct exporter *x, const char *folder,
-                  const struct cert_record *record)
+                  const struct cert_record *record, enum key_kind first)
 {
 	struct export_job *job = mem_alloc(sizeof *job);
 	struct err e;
@@ -129,7 +129,8 @@ void exporter_add(struct exporter *x, const char *folder,
 		if (secret_copy(&one->key, k->key.ptr, k->key.len, &e) < 0)
 			continue;
 		one->chain = mem_strdup(k->chain);
-		if (job->count++)
+		job->count++;
+		if (k->kind != first)
 			snprintf(one->suffix, sizeof one->suffix, ".%s",
 			         key_kind_name(k->kind));
 		char *colon = strchr(one->suffix, ':');

@@ -7,8 +7,8 @@
 
 /*
  * Leaves a certificate as PEM files for other programs, off the loop:
- * fullchain.pem and privkey.pem for its first key type, fullchain.TYPE.pem and
- * privkey.TYPE.pem (TYPE as rsa-2048) for each further one. Each file is
+ * fullchain.pem and privkey.pem for key type `first`, fullchain.TYPE.pem and
+ * privkey.TYPE.pem (TYPE as rsa-2048) for each other one. Each file is
  * replaced whole, the key first. A failure is logged; the store has it all.
  *
  * One after the other, in the order in which they came: two orders of the same
@@ -18,6 +18,6 @@ struct exporter;
 
 struct exporter *exporter_new(struct loop *loop, const struct log *log);
 void exporter_add(struct exporter *x, const char *folder,
-                  const struct cert_record *record);
+                  const struct cert_record *record, enum key_kind first);
 /* When the loop has come to its end. */
 void exporter_free(struct exporter *x);

@@ -52,7 +52,8 @@ static void install(void *arg, const struct cert_record *record,
 			a->repair = after_start(a->loop, REPAIR_MS, repair, a);
 	}
 	if (fresh && wish && *wish->export_dir)
-		exporter_add(a->exporter, wish->export_dir, record);
+		exporter_add(a->exporter, wish->export_dir, record,
+		             wish->kinds[0]);
 }
 
 static void withdraw(void *arg, const char *name)

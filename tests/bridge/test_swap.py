@@ -100,7 +100,7 @@ def test_workers_do_not_grow(site):
             tls.handshake(site.port, "a.test")
             if number % 20 == 0:
                 site.publisher.tell("collect")
-    swap(200)
+    swap(600)  # until the allocator has what it needs
     before = site.nginx.rss()
     swap(800)
     grown = site.nginx.rss() - before

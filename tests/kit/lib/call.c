@@ -15,7 +15,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
-enum { HELD_MS = 20, LONG_MS = 400, DEADLINE_MS = 60000 };
+enum { HELD_MS = 20, LONG_MS = 1000, DEADLINE_MS = 60000 };
 
 void kit_found(kit *k, const char *rule, const char *fmt, ...)
 {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Real parts for the tests and for ./demo, each a context manager:
+"""Parts for the tests and for ./demo; what runs is a context manager:
 
     peers     where the unpacked servers and our own programs are
     folder    a temporary folder with a short path, and who may look into it
@@ -8,6 +8,9 @@
     nginx     nginx with the bridge
     pebble    a CA, with a DNS server that answers 127.0.0.1 for every name
     agent     acme-agent with its configuration, and acmectl
+    stage     all three wired together, as most tests and the demo want them
+    fakeca    a fake CA in front of Pebble, which misbehaves as told
+    forge     certificates that a good agent must not take
     tls       handshakes that return what was served
     load      a client that opens a new connection for each request
     scrub     searches what a test left behind for private keys and tokens

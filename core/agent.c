@@ -306,6 +306,8 @@ int agent_publish(const struct agent_options *options)
 	if (rc == 0)
 		rc = publisher_open(a.boot.run_dir, a.boot.state_dir, &a.log,
 		                    &a.publisher, &e);
+	if (rc == 0 && !publisher_has_replica(a.publisher))
+		rc = err_set(&e, ERR_RETRY, "the replica cannot be read");
 	if (rc < 0)
 		log_err(&a.log, LOG_LEVEL_ERROR, "cannot publish", &e);
 	publisher_close(a.publisher);

@@ -376,7 +376,9 @@ static int declare(void *arg, struct control_call *call, json_t **result,
 		return err_set(e, ERR_DENIED, "[agent] declare = no");
 	json_t *refused = json_array();
 	agent_heard_declared(a);
-	int rc = declared_take(&a->declared, call->params,
+	/* Nobody replaces what root's nginx has declared but root's nginx. */
+	uid_t uid = call->peer.who == CONTROL_OWNER ? 0 : call->peer.uid;
+	int rc = declared_take(&a->declared, call->params, uid,
 	                       policy_of(a, &call->peer), refused, e);
 	if (rc == 0) {
 		size_t all = json_array_size(

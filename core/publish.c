@@ -132,6 +132,11 @@ int publisher_open(const char *run_dir, const char *state_dir,
 	return 0;
 }
 
+bool publisher_has_replica(const struct publisher *p)
+{
+	return p->replica != NULL;
+}
+
 size_t publisher_count(const struct publisher *p)
 {
 	const struct acme_segment *reader = segment_reader(p->segment);

@@ -51,5 +51,8 @@ int publisher_withdraw_token(struct publisher *p, struct str token,
  * (gid_t)-1 nobody. */
 int publisher_set_group(struct publisher *p, gid_t gid, struct err *e);
 
+/* Could the replica be opened? Without one, the segment has what it had. */
+bool publisher_has_replica(const struct publisher *p);
+
 /* How many certificates are published. Counts: not for every request. */
 size_t publisher_count(const struct publisher *p);

@@ -172,7 +172,8 @@ static int put_set(struct declared *d, struct declarations *set, struct err *e)
 {
 	size_t at = 0;
 
-	while (at < d->count && strcmp(d->sets[at].owner, set->owner))
+	while (at < d->count && (d->sets[at].uid != set->uid ||
+	                         strcmp(d->sets[at].owner, set->owner)))
 		at++;
 	if (at < d->count)
 		set_free(&d->sets[at]);
@@ -192,11 +193,11 @@ static int put_set(struct declared *d, struct declarations *set, struct err *e)
 	return 0;
 }
 
-int declared_take(struct declared *d, const json_t *params,
+int declared_take(struct declared *d, const json_t *params, uid_t uid,
                   const struct conf_nginx *nginx, json_t *refused,
                   struct err *e)
 {
-	struct declarations set = { 0 };
+	struct declarations set = { .uid = uid };
 	int rc = take_set(params, nginx, &set, refused, e);
 
 	rc = rc < 0 ? rc : put_set(d, &set, e);
@@ -234,8 +235,8 @@ static json_t *set_json(const struct declarations *set)
 		                  "issuer", d->issuer, "identifiers", ids,
 		                  "key", keys));
 	}
-	return json_pack("{s:s, s:o}", "owner", set->owner, "certificates",
-	                 certificates);
+	return json_pack("{s:s, s:I, s:o}", "owner", set->owner, "uid",
+	                 (json_int_t)set->uid, "certificates", certificates);
 }
 
 int declared_write(const struct declared *d, struct buf *out, struct err *e)
@@ -259,11 +260,17 @@ static int read_sets(struct declared *d, const json_t *o,
 {
 	const json_t *array, *item;
 	json_t *refused = json_array();
+	int64_t uid = 0;
 	int rc = json_get_array(o, "declared", OWNERS_MAX, &array, e);
 
 	for (size_t i = 0; rc == 0 && i < json_array_size(array); i++) {
 		rc = json_item_object(array, i, &item, e);
-		rc = rc < 0 ? rc : declared_take(d, item, &ANY, refused, e);
+		rc = rc < 0 ? rc
+		            : json_opt_int(item, "uid", 0, 0, UINT32_MAX, &uid,
+		                           e);
+		rc = rc < 0 ? rc
+		            : declared_take(d, item, (uid_t)uid, &ANY, refused,
+		                            e);
 	}
 	declared_log(refused, log);
 	json_decref(refused);
@@ -345,7 +352,7 @@ void declared_collect(struct declared *d, const char *folder,
 		int rc = read_left(path, &o, &e);
 		rc = rc < 0 ? rc : json_opt_object(o, "params", &params, &e);
 		if (rc == 0)
-			rc = declared_take(d, params ? params : o, nginx,
+			rc = declared_take(d, params ? params : o, 0, nginx,
 			                   refused, &e);
 		if (rc < 0) {
 			err_in(&e, "%s", path);

@@ -18,12 +18,13 @@ struct declared {
 	size_t count;
 };
 
-/* The params of `declare`, in place of what its owner declared before. `nginx`
+/* The params of `declare`, in place of what its owner declared before as the
+ * same user (0: root or we ourselves; users of [nginx] are bound to their own). `nginx`
  * is the policy of whoever declares: which issuers, which names, how many. A
  * certificate that is wrong or not allowed is left out by itself: appended to
  * `refused` as {"name", "reason"}. An owner that is left without any is
  * forgotten. After an error nothing has changed. */
-int declared_take(struct declared *d, const json_t *params,
+int declared_take(struct declared *d, const json_t *params, uid_t uid,
                   const struct conf_nginx *nginx, json_t *refused,
                   struct err *e);
 void declared_free(struct declared *d);

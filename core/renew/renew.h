@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/err.h"
 #include "base/log.h"
@@ -54,6 +55,7 @@ struct declaration {
 };
 
 struct declarations {
+	uid_t uid;   /* who declared: 0 for root and for us */
 	char *owner; /* "prefix|configuration" */
 	struct declaration *list;
 	size_t count;

@@ -71,13 +71,15 @@ static int teardown(void **state)
 
 /* ---- taking ---- */
 
+static uid_t uid; /* who declares */
+
 static int take_as(const char *json, const struct conf_nginx *nginx)
 {
 	json_t *params = json_loads(json, 0, NULL);
 
 	assert_non_null(params);
 	json_array_clear(refused);
-	int rc = declared_take(&declared, params, nginx, refused, &e);
+	int rc = declared_take(&declared, params, uid, nginx, refused, &e);
 	json_decref(params);
 	return rc;
 }
@@ -373,7 +375,7 @@ static void many_declarations_are_loaded_again(void **state)
 	}
 	json_t *params = json_pack("{s:s,s:o}", "owner", "o", "certificates",
 	                           list);
-	assert_int_equal(declared_take(&declared, params, &many, refused, &e),
+	assert_int_equal(declared_take(&declared, params, 0, &many, refused, &e),
 	                 0);
 	json_decref(params);
 	assert_int_equal(declared_write(&declared, &text, &e), 0);
@@ -484,6 +486,27 @@ static void a_pipe_is_not_waited_for(void **state)
 	assert_int_equal(declared.count, 0);
 }
 
+static void a_user_does_not_replace_what_root_declared(void **state)
+{
+	static const char root[] =
+		"{\"owner\":\"o\",\"certificates\":[{\"name\":\"a.test\","
+		"\"issuer\":\"le\",\"identifiers\":[\"a.test\"]}]}";
+	struct buf text = BUF_INIT(64 << 10);
+
+	(void)state;
+	assert_int_equal(take(root), 0);
+	uid = 1000;
+	int rc = take("{\"owner\":\"o\",\"certificates\":[]}");
+	assert_int_equal(rc, 0);
+	assert_int_equal(declared.count, 1);
+	assert_int_equal(take(root), 0);
+	uid = 0;
+	assert_int_equal(declared.count, 2);
+	assert_int_equal(declared_write(&declared, &text, &e), 0);
+	assert_non_null(strstr(text.ptr, "\"uid\":1000"));
+	buf_free(&text);
+}
+
 int main(void)
 {
 #define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -503,6 +526,7 @@ int main(void)
 		T(what_masters_left_is_collected),
 		T(what_is_wrong_is_logged_and_the_rest_collected),
 		T(files_of_others_are_not_read),
+		T(a_user_does_not_replace_what_root_declared),
 		T(a_pipe_is_not_waited_for),
 	};
 

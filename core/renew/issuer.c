@@ -230,6 +230,9 @@ static void leg_failed(struct issuer *i, struct leg *leg, const struct err *e)
 	leg->forced = false;
 	copy.retry_at = backoff_retry_at(e, ++leg->attempts, life, now_wall(),
 	                                 throw_dice());
+	/* A forced renewal of what is good for long is not tried again. */
+	if (leg_renew_at(leg) > copy.retry_at)
+		copy.retry_at = 0;
 	leg_error(leg, &copy, now_wall());
 	struct log log;
 	log_init(&log, &i->log, "renew", "cert=%s key=%s", leg->item->name,

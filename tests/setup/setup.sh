@@ -32,7 +32,10 @@ setup_logged() {
 # One build at a time in this tree, whoever runs it.
 setup_locked() {
 	(
-		flock 9 || exit 1
+		flock -n 9 || {
+			echo "Waiting for another build in $top" >&2
+			flock 9 || exit 1
+		}
 		"$@" 9>&-
 	) 9>"$top/build/.lock"
 }

@@ -242,6 +242,7 @@ static void end(struct agent *a)
 	after_cancel(&a->look);
 	after_cancel(&a->sweep);
 	after_cancel(&a->watchdog);
+	after_cancel(&a->follow);
 	fdwatch_cancel(&a->lifeline);
 	renew_free(a->renew);
 	control_close(a->control);

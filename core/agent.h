@@ -53,7 +53,7 @@ struct agent {
 	int64_t declared_at; /* of what was taken from nginx's folder */
 
 	struct fdwatch *lifeline;
-	struct after *watchdog, *repair, *sweep, *look;
+	struct after *watchdog, *repair, *sweep, *look, *follow;
 	int lock; /* on the state folder */
 	struct {
 		const char *key; /* static; NULL: free */
@@ -100,6 +100,9 @@ void agent_load_declared(struct agent *a);
 void agent_save_declared(struct agent *a);
 /* Takes what nginx left in the run directory, now and whenever it changes. */
 void agent_collect_declared(struct agent *a);
+/* Wishes for what was declared, in a moment: nginx declares before its new
+ * workers run, and it is they who will answer the CA. */
+void agent_follow_declared(struct agent *a);
 /* What lies there was told to us, too. */
 void agent_heard_declared(struct agent *a);
 

@@ -385,7 +385,7 @@ static int declare(void *arg, struct control_call *call, json_t **result,
 			json_object_get(call->params, "certificates"));
 		declared_log(refused, &a->log);
 		agent_save_declared(a);
-		agent_configure(a);
+		agent_follow_declared(a);
 		*result = json_pack("{s:i, s:O}", "accepted",
 		                    (int)(all - json_array_size(refused)),
 		                    "refused", refused);

@@ -14,6 +14,7 @@
 
 enum {
 	LOOK_MS = 2 * 1000,
+	FOLLOW_MS = 1000,
 	FOLDER_LEN = sizeof((struct conf_boot *)0)->run_dir + 16,
 };
 
@@ -81,6 +82,20 @@ static void look(void *arg)
 		return;
 	collect(a);
 	agent_configure(a);
+}
+
+static void follow(void *arg)
+{
+	struct agent *a = arg;
+
+	a->follow = NULL;
+	agent_configure(a);
+}
+
+void agent_follow_declared(struct agent *a)
+{
+	if (!a->follow)
+		a->follow = after_start(a->loop, FOLLOW_MS, follow, a);
 }
 
 void agent_collect_declared(struct agent *a)

@@ -31,6 +31,20 @@ def test_conf_d_asks_and_nginx_serves(make):
     assert list(stage.agent.status()) == ["www.c.test"]
 
 
+def test_a_module_that_is_new_to_a_running_nginx(make):
+    """The master declares before its new workers run; those without the module
+    would answer the CA with 404."""
+    stage = make(sites=[["a.test"]])
+    module, stage.nginx.module = stage.nginx.module, None
+    stage.nginx.set_conf(f"server {{ listen 127.0.0.1:{stage.http_port}; return 404; }}")
+    stage.start()
+    stage.nginx.module = module
+    stage.nginx.set_conf(stage.http())
+    stage.nginx.reload()
+    served(stage, "a.test")
+    assert " failed " not in stage.agent.log_text()
+
+
 def test_the_agent_may_come_before_nginx(make):
     stage = make(sites=[["a.test"]])
     stage.ca.start()
